@@ -13,6 +13,7 @@ from harness.graders.base import GraderSpec
 from harness.model import ResponseFormat
 from harness.suite.cases.asked_prompts import AskedPrompts
 from harness.suite.cases.case_reader import CaseReader
+from harness.suite.cases.grader_filling import GraderFilling
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.cases.selection import Selection
 from harness.suite.grader_specs import GraderReader, argument_templates, grader_variables
@@ -114,7 +115,7 @@ class EvalReader:
     def _build_eval(self, name: str, written: EvalFields, source: Source) -> Eval:
         with self._watched(self._suite.prompts or written.prompts, "prompt"):
             prompts = self._read_prompts(written, source)
-        graders, roles = self._read_graders(written, source)
+        graders, roles, places = self._read_graders(written, source)
         toolset = self._read_toolset(written, source, prompts)
         persona = self._read_persona(written, source, prompts)
         selection = self._build_selection(name, prompts, graders, toolset, persona)
@@ -122,9 +123,12 @@ class EvalReader:
             (*roles, *(one for prompt in prompts for one in turn_roles(prompt.later_turns)))
         )
         selection.note_roles(() if persona is None else (persona.role,))
+        selection.grader_filling = GraderFilling(zip(graders, places, strict=True), prompts)
         self.selections[name] = selection
         with self._watched(written.cases, "case", "tag"):
             cases = CaseReader(source, selection).read(written.cases or (), ("cases",))
+        for place, said in selection.grader_filling.find_warnings():
+            self._problems.add_warning(place, said)
         return Eval(
             name=name,
             written=written.model_copy(
@@ -163,8 +167,10 @@ class EvalReader:
 
     def _read_graders(
         self, written: EvalFields, source: Source
-    ) -> tuple[tuple[GraderSpec, ...], tuple[RoleReference, ...]]:
-        """The eval's graders followed by those the suite adds, and the targets that they ask."""
+    ) -> tuple[tuple[GraderSpec, ...], tuple[RoleReference, ...], tuple[Place, ...]]:
+        """The eval's graders followed by those the suite adds, the targets that they ask, and their
+        places.
+        """
         reader, suite_reader = GraderReader(source), GraderReader(self._source)
         added = (
             [] if written is self._suite else suite_reader.read(self._suite.graders, ("graders",))
@@ -172,7 +178,8 @@ class EvalReader:
         graders = reader.assign_ids(
             [*reader.read(written.graders, ("graders",)), *added], ("graders",)
         )
-        return graders, (*reader.roles, *suite_reader.roles)
+        roles = (*reader.roles, *suite_reader.roles)
+        return graders, roles, (*reader.places, *suite_reader.places)
 
     def _read_persona(
         self, written: EvalFields, source: Source, prompts: tuple[Prompt, ...]

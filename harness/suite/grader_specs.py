@@ -47,11 +47,14 @@ class _Written(NamedTuple):
 
 
 class GraderReader:
-    """Reads the graders of one source; `roles` are the targets asked by those read so far."""
+    """Reads the graders of one source; `places` are those of the graders read so far, parts of
+    others apart, and `roles` the targets that they ask.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._problems = source.problems
+        self.places: list[Place] = []
         self.roles: list[RoleReference] = []
 
     def read(self, items: Sequence[Any], at: KeyPath) -> list[GraderSpec]:
@@ -80,6 +83,7 @@ class GraderReader:
         options = {
             name: self._read_option(name, value, at) for name, value in written.options.items()
         }
+        self.places.append(self._source.place_of(at))
         return GraderSpec(
             type=written.name,
             arguments=arguments,

@@ -13,6 +13,7 @@ from harness.hashing import canonical_json, hash64
 from harness.suite.cases.asked_prompts import AskedPrompts
 from harness.suite.cases.case_ids import CaseIds, Duplicates
 from harness.suite.cases.case_rows import Row
+from harness.suite.cases.grader_filling import GraderFilling
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.model import USUAL, Case, CaseForm, CaseSampling, RoleReference
 from harness.suite.tools import Toolset
@@ -68,6 +69,7 @@ class Selection(Struct):
     digest: int = 0
     roles: dict[tuple[str, bytes], RoleReference] = field(default_factory=dict)
     sampled: dict[bytes, CaseSampling] = field(default_factory=dict)
+    grader_filling: GraderFilling = field(default_factory=GraderFilling)
     longest_case: LongestCase = field(default_factory=LongestCase)
     findings: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -99,6 +101,7 @@ class Selection(Struct):
         if case.graders or (case.later_turns and any(turn.graders for turn in case.later_turns)):
             self.self_graded += 1
         self.longest_case.note(case, row.place)
+        self.grader_filling.note(case, row.place)
         if case.sampling:
             self.sampled.setdefault(
                 canonical_json(case.sampling), CaseSampling(case.sampling, row.place)

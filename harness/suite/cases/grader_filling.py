@@ -1,0 +1,138 @@
+"""Counts the cases from which a grader's templates cannot be filled in.
+
+As with prompts, a template that only inserts variables cannot fail where the case has them all. Any
+other is rendered once for every selected case while the suite is loaded: what fails here would
+leave the case's answers ungraded in the run.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+from harness.config.diagnostics import Place
+from harness.config.templates import Template, TemplateError
+from harness.graders.base import GraderSpec
+from harness.suite.grader_specs import argument_templates
+from harness.suite.model import Case, Prompt
+from harness.wording import pluralize
+
+
+class _FallibleGrader(NamedTuple):
+    """Those of a grader's templates that may fail; `name` is for messages, and `place` is None
+    where it is the case's.
+    """
+
+    name: str
+    place: Place | None
+    templates: Sequence[Template]
+
+
+class _Tally(Struct):
+    """The cases of one grader; `first` is the first one that fails and why, told at `place`."""
+
+    cases: int = 0
+    failed: int = 0
+    place: Place | None = None
+    first: str = ""
+
+
+class GraderFilling:
+    """The graders of one eval, each with its place, and those of its prompts' turns."""
+
+    def __init__(
+        self, graders: Iterable[tuple[GraderSpec, Place]] = (), prompts: Sequence[Prompt] = ()
+    ) -> None:
+        self._usual = tuple(
+            _keep_fallible(
+                _FallibleGrader(f"the grader `{spec.id}`", place, _fallible_templates(spec))
+                for spec, place in graders
+            )
+        )
+        self._turns = {prompt.id: tuple(_turn_graders(prompt)) for prompt in prompts}
+        self._may_fail = bool(self._usual or any(self._turns.values()))
+        self._tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
+
+    def note(self, case: Case, place: Place) -> None:
+        """Count the case, which is written at `place`."""
+        if not self._may_fail and case.graders is None and case.later_turns is None:
+            return
+        scope = {**case.vars, "expected": case.expected}
+        for grader in self._graders_of(case):
+            tally = self._tallies[grader.name]
+            tally.cases += 1
+            why = _find_failure(grader.templates, scope)
+            if why is None:
+                continue
+            if not tally.failed:
+                tally.place = grader.place or place
+                tally.first = f"(first: case `{case.id}`, {place}), and will not grade them: {why}"
+            tally.failed += 1
+
+    def find_warnings(self) -> Iterator[tuple[Place, str]]:
+        """Yields a sentence, with its place, on each grader that fails for some of the cases."""
+        for name, tally in self._tallies.items():
+            if tally.place is not None:
+                yield (
+                    tally.place,
+                    f"{name} cannot be filled in for {tally.failed:,} of"
+                    f" {pluralize(tally.cases, 'case')} {tally.first}",
+                )
+
+    def _graders_of(self, case: Case) -> Iterator[_FallibleGrader]:
+        own = list(case.graders or ())
+        if case.graders is None:
+            yield from self._usual
+        if case.later_turns is None:
+            for prompt, graders in self._turns.items():
+                yield from graders if case.is_asked_in(prompt) else ()
+        else:
+            own += [spec for turn in case.later_turns for spec in turn.graders]
+        yield from _keep_fallible(_own_graders(own))
+
+
+def _own_graders(specs: Iterable[GraderSpec]) -> Iterator[_FallibleGrader]:
+    """Yields a case's own graders by their type: there may be as many ids as cases."""
+    by_type: defaultdict[str, list[Template]] = defaultdict(list)
+    for spec in specs:
+        by_type[spec.type] += _fallible_templates(spec)
+    for name, templates in by_type.items():
+        yield _FallibleGrader(f"the case's own grader `{name}`", None, templates)
+
+
+def _turn_graders(prompt: Prompt) -> Iterator[_FallibleGrader]:
+    specs = [spec for turn in prompt.later_turns for spec in turn.graders]
+    return _keep_fallible(
+        _FallibleGrader(
+            f"the grader `{spec.id}` of the prompt `{prompt.id}`",
+            prompt.place,
+            _fallible_templates(spec),
+        )
+        for spec in specs
+    )
+
+
+def _keep_fallible(graders: Iterable[_FallibleGrader]) -> Iterator[_FallibleGrader]:
+    return (grader for grader in graders if grader.templates)
+
+
+def _fallible_templates(spec: GraderSpec) -> list[Template]:
+    if not spec.templated:
+        return []
+    return [each for each in argument_templates(spec) if not each.is_plain]
+
+
+def _find_failure(templates: Iterable[Template], scope: Mapping[str, Any]) -> str | None:
+    """Why one of the templates cannot be filled in; None where all can. A variable that is missing
+    altogether is noted elsewhere.
+    """
+    for template in templates:
+        if template.variables <= scope.keys():
+            try:
+                template.value(scope)
+            except TemplateError as wrong:
+                return wrong.message.removeprefix("in the template: ")
+    return None
