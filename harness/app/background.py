@@ -32,6 +32,9 @@ _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[1].split(':'); from harness.app.background import"
     " run_worker; run_worker(*sys.argv[2:])"
 )
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""The threads of numpy only compete with the run; and where memory is short, it waits for them for
+ever."""
 _CGROUPS = Path("/sys/fs/cgroup")
 
 PAUSE, GO_ON = "pause", "go on"
@@ -66,7 +69,11 @@ class BackgroundProcess:
         # the session.
         command = [sys.executable, "-P", "-c", _PROGRAM, ":".join(sys.path), worker]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            env={**os.environ, **_ONE_THREAD},
         )
         assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101  both are pipes
         self._orders, self._messages = self._process.stdin, self._process.stdout

@@ -103,7 +103,8 @@ def test_who_ends_the_child_in_the_middle_is_named() -> None:
         parts = child.perform(None)
         os.kill(next(parts), signal.SIGKILL)
         with pytest.raises(
-            InfrastructureError, match=r"ended by the signal SIGKILL.*`harness report` makes it"
+            InfrastructureError,
+            match=r"killed by signal SIGKILL.*`harness report` makes the report",
         ):
             next(parts)
 
@@ -112,7 +113,7 @@ def test_who_ends_the_child_before_its_job_is_named_too() -> None:
     with worker("Sleepy") as child:
         os.kill(child.pid, signal.SIGKILL)
         child.pause()
-        with pytest.raises(InfrastructureError, match="ended by the signal SIGKILL"):
+        with pytest.raises(InfrastructureError, match="killed by signal SIGKILL"):
             next(child.perform([]))
 
 

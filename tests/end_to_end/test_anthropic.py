@@ -64,7 +64,7 @@ def test_a_run(cli: Command, sampling: str, more: str) -> None:
             ", api_version: 2026-10-21",
             "does not support temperature",
         ),
-        ("temperature: 0.5", "claude-opus-5", "", "temperature must be a number equal to 1"),
+        ("temperature: 0.5", "claude-opus-5", "", "supports temperature only at 1, not 0.5"),
         (
             "temperature: 0, top_p: 0.5",
             "claude-sonnet-4-6",
@@ -103,7 +103,7 @@ def test_forms_the_api_has_not_are_refused_with_their_place(cli: Command) -> Non
     ended = cli("run", path)
     assert ended.code == 2
     assert (
-        "forms.yaml:4:5: target 'claude': claude-sonnet-4-6 on anthropic takes system text only before the first"
+        "forms.yaml:4:5: target 'claude': claude-sonnet-4-6 on anthropic accepts system messages only before the first"
         in ended.err
     )
     assert (

@@ -189,6 +189,6 @@ def test_late_system_text_is_refused_with_its_place(cli: Command) -> None:
     ended = cli("run", "suite.yaml")
     assert ended.code == ExitCode.USAGE
     assert (
-        "suite.yaml:3:5: target 'flash': gemini-3.5-flash on gemini takes system text only before the first"
+        "suite.yaml:3:5: target 'flash': gemini-3.5-flash on gemini accepts system messages only before the first"
         in ended.err
     )
