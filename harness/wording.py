@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_VERBS = {"is": "are", "was": "were", "has": "have", "does": "do"}
+_VERBS = {"passes": "pass", "is": "are", "was": "were", "has": "have", "does": "do"}
 
 
 def pluralize(number: int, noun: str, verb: str = "") -> str:

@@ -13,6 +13,7 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from msgspec.structs import replace
 
 from harness.analysis import formatting, stats
@@ -161,7 +162,13 @@ def _evaluate_every_case(
     keys = ["eval", "case", "configuration"]
     for name, index in trials.groupby(keys, observed=True, sort=False).indices.items():
         estimate = estimate_metric(metric, rows.take(index), gate.stat)
-        found.append((_compare_with_threshold(gate, estimate), estimate, f"{name[1]} ({name[2]})"))
+        found.append(
+            (
+                _compare_with_threshold(gate, estimate),
+                estimate,
+                f"{_case_name(trials, index[0])} ({name[2]})",
+            )
+        )
     if all(verdict == "unknown" for verdict, _, _ in found):
         return _unknown_result(gate, run, found[0][1].method)
     worst_one = max(found, key=lambda one: _failure_order(gate, one[0], one[1]))
@@ -172,6 +179,12 @@ def _evaluate_every_case(
     detail += f", {unsure:,} could not be judged" if unsure else ""
     detail += f"; failing: {formatting.join_names(failed)}" if failed else ""
     return _gate_result(gate, run, worst_one[1], verdict, f"{detail}.", "")
+
+
+def _case_name(trials: Any, row: int) -> str:
+    """The case of a trial as reports name it: by its file and line where it has no id."""
+    trial = trials.iloc[row]
+    return str(trial["case"] if pd.isna(trial["row"]) else trial["row"])
 
 
 def _failure_order(gate: GateSpec, verdict: Outcome, estimate: Estimate) -> tuple[int, float]:

@@ -90,9 +90,15 @@ def _run_warnings(runs: Sequence[RunHeader]) -> Iterator[str]:
 
 def _error_warnings(trials: Any) -> Iterator[str]:
     """How the trials that ended in an error are asked again."""
-    owed = trials["owed"].to_numpy(dtype=bool)
+    missed = (trials["error_kind"] == "replay_miss").to_numpy(dtype=bool, na_value=False)
+    owed = trials["owed"].to_numpy(dtype=bool) & ~missed
     temporary = int(owed.sum())
-    final = int(((trials["outcome"] == "error").to_numpy() & ~owed).sum())
+    final = int(((trials["outcome"] == "error").to_numpy() & ~owed & ~missed).sum())
+    if missed.any():
+        yield (
+            f"{pluralize(int(missed.sum()), 'trial')} could not be replayed: the recording has no"
+            " answer to the request, as after a change of a prompt or case. Record a new run."
+        )
     if temporary:
         yield (
             f"{pluralize(temporary, 'trial')} ended in an error that may be temporary:"

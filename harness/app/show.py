@@ -53,6 +53,9 @@ def show_trials(
             and not (failed and classify_outcome(record) in _GOOD)
         ):
             found[record.key] = record
+    if not found and failed and case is None and names:
+        yield "no trial failed, ended in an error or was left ungraded"
+        return
     if not found:
         raise UsageError(f"{folder}: {_no_record_reason(case, names, failed)}")
     for record in sorted(found.values(), key=_sort_key):
@@ -72,7 +75,7 @@ def _no_record_reason(case: str | None, names: set[str], failed: bool) -> str:
         return f"no record of case {case!r}; {did_you_mean(case, names)}"
     what = "no trial" if case is None else f"case {case!r} has no record"
     if failed:
-        return f"{what} that failed, broke or was not graded, with these options"
+        return f"{what} that failed, ended in an error or was left ungraded"
     return f"{what} with that prompt and target; leave them out to see which there are"
 
 

@@ -65,6 +65,9 @@ class Limit:
             lane.note_start(now)
             try:
                 response = await self._inner(call, slot)
+            except BaseException:  # given up before it was sent
+                lane.traffic.attempts -= 1
+                raise
             finally:
                 ended = self._clock.now_ns()
                 lane.note_end(ended)
