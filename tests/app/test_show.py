@@ -49,6 +49,8 @@ def test_a_case_has_the_names_that_reports_print(
 def test_what_failed_is_shown_at_once(shown: Command) -> None:
     assert shown("show", "run", "--failed").out.count("━━") == 1
     assert "3 + 3" in shown("show", "run", "--failed", "--target", "fast").out
+    none = shown("show", "run", "--failed", "--target", "slow")
+    assert (none.code, "no trial failed" in none.out) == (ExitCode.OK, True)
     for words, said in [
         (["quot", "--failed"], "case 'quot' has no record that failed"),
         (["mails/qout"], "did you mean `mails/quot`?"),
