@@ -184,7 +184,7 @@ def test_a_dry_run_says_what_a_format_cannot_express_and_goes_on(
     assert (ended.code, ended.err) == (ExitCode.OK, "")
     assert (
         ended.out.count(
-            "── no request\nnothing would be sent, and the trial would be an error: target t: Gemini takes no"
+            "── no request\nnothing would be sent, and the trial would be an error: target t: Gemini accepts no"
         )
         == 2
     )

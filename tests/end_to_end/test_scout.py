@@ -123,11 +123,11 @@ def test_each_parameter_out_of_range_is_told_where_it_is_written(cli: Command) -
     ended = cli("validate", "suite.yaml")
     told = re.findall(r"suite\.yaml:(\d+:\d+): target 't': (\w+) must be", ended.err)
     assert told == [
+        ("5:5", "top_k"),
         ("8:5", "repetition_penalty"),
         ("10:16", "temperature"),
-        ("13:15", "seed"),
         ("12:10", "top_p"),
-        ("5:5", "top_k"),
+        ("13:15", "seed"),
     ]
     ended = cli("run", "suite.yaml", "--set", "sampling.temperature=8")
     assert "--set sampling: target 't': temperature must be a number from 0 to 5" in ended.err
