@@ -131,7 +131,7 @@ def test_a_large_file_is_sampled_and_nothing_is_overwritten(tmp_path: Path) -> N
         ("a.csv", b"", "holds no rows to look at"),
         ("a.csv", b"question\n\xff\n", "a.csv: "),
         ("a.txt", b"x", "rows are in .csv"),
-        ("none.csv", None, "is no regular file"),
+        ("none.csv", None, "is not a regular file"),
         ("a.jsonl", b"[1, 2]\n", "holds no rows to look at"),
         ("a.csv", b"id,expected\n1,2\n", "no column that a prompt could ask about"),
     ],

@@ -103,7 +103,7 @@ def test_a_cost_that_is_unknown_in_part_is_unknown() -> None:
 
 
 def test_without_an_answer_there_is_nothing_to_grade() -> None:
-    with pytest.raises(ValueError, match="was not asked"):
+    with pytest.raises(ValueError, match="no request was sent to the target"):
         build_answer(TRIAL, [])
 
 
