@@ -10,13 +10,7 @@ from __future__ import annotations
 import json
 import os
 import select
-import signal
-import subprocess
-import sys
-import tempfile
-import weakref
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -26,13 +20,13 @@ from harness.config.templates import TemplateError
 from harness.hashing import canonical_json, hash64
 from harness.model import Message
 from harness.suite.cases.conversations import read_conversation
+from harness.suite.functions.function_process import FunctionProcess
 from harness.suite.tables.scratch_file import ScratchFile
 
 SECONDS = 10.0
 """What building one prompt may take, the import of the file included."""
 MEMORY = 1 << 30
 MAX_PROMPT = 16 << 20
-_PROGRAM = Path(__file__).with_name("prompt_program.py")
 
 
 class PromptFunction:
@@ -44,8 +38,8 @@ class PromptFunction:
         self, path: Path, name: str, reference: str, place: Place, seconds: float = SECONDS
     ) -> None:
         self.reference, self._place, self._seconds = reference, place, seconds
-        self._command = [str(_PROGRAM), str(path), name, str(MEMORY)]
-        self._child: _Child | None = None
+        self._path, self._name = path, name
+        self._process: FunctionProcess | None = None
         self._scratch = ScratchFile(".json")
         self._offsets: dict[int, tuple[int, int]] = {}
 
@@ -73,69 +67,31 @@ class PromptFunction:
 
     def _call(self, request: bytes) -> bytes:
         """What the function returned, as JSON. Raises TemplateError."""
-        if self._child is None:
-            self._child = _Child(self._command)
-        answer = self._child.call(request, self._seconds)
+        if self._process is None:
+            self._process = FunctionProcess(self._path, self._name, rows=False, memory=MEMORY)
+        self._process.request(b"[" + request + b"]")
+        answer = _read_answer(self._process, self._seconds)
         if answer[:1] == b"r":
             return answer[1:]
         if answer[:1] == b"e":
             raise TemplateError(f"the function failed: {json.loads(answer[1:])}", self._place)
-        self._child.kill()
-        self._child = None
+        self._process.kill()
+        self._process = None
         why = answer.decode() or "its process ended"
         raise TemplateError(f"the function did not return a prompt: {why}", self._place)
 
 
-class _Child:
-    """One child process; it is killed, with all it started, when nothing refers to it."""
-
-    def __init__(self, command: list[str]) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="harness-", ignore_cleanup_errors=True)
-        home = folder.name
-        environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "LANG": os.environ.get("LANG", "C.UTF-8"),
-            "HOME": home,
-            "TMPDIR": home,
-            "PYTHONHASHSEED": "0",  # sets in the same order each time
-        }
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-B", "-X", "utf8", *command],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            cwd=home, env=environment, start_new_session=True,
-        )  # fmt: skip
-        self.kill = weakref.finalize(self, _end_process, self._process, folder)
-
-    def call(self, request: bytes, seconds: float) -> bytes:
-        """The line that answers the request; where none comes, a word on why, or nothing."""
-        requests, results = self._process.stdin, self._process.stdout
-        if requests is None or results is None:
-            raise AssertionError("both ends are pipes")
-        with suppress(BrokenPipeError):
-            requests.write(request + b"\n")
-            requests.flush()
-        answer, ends = bytearray(), monotonic() + seconds
-        while not answer.endswith(b"\n"):
-            ready, _, _ = select.select([results], [], [], max(0.0, ends - monotonic()))
-            if not ready:
-                return f"it took longer than {seconds:g} s".encode()
-            piece = os.read(results.fileno(), 1 << 16)
-            if not piece:
-                return b""
-            answer += piece
-            if len(answer) > MAX_PROMPT:
-                return f"it is larger than {MAX_PROMPT >> 20} MiB".encode()
-        return bytes(answer[:-1])
-
-
-def _end_process(
-    process: subprocess.Popen[bytes], folder: tempfile.TemporaryDirectory[str]
-) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for stream in (process.stdin, process.stdout):
-        if stream is not None:
-            with suppress(BrokenPipeError):
-                stream.close()
-    folder.cleanup()
+def _read_answer(process: FunctionProcess, seconds: float) -> bytes:
+    """The line that answers a request; where none comes, a word on why, or nothing."""
+    results, answer, ends = process.results, bytearray(), monotonic() + seconds
+    while not answer.endswith(b"\n"):
+        ready, _, _ = select.select([results], [], [], max(0.0, ends - monotonic()))
+        if not ready:
+            return f"it took longer than {seconds:g} s".encode()
+        piece = os.read(results.fileno(), 1 << 16)
+        if not piece:
+            return b""
+        answer += piece
+        if len(answer) > MAX_PROMPT:
+            return f"it is larger than {MAX_PROMPT >> 20} MiB".encode()
+    return bytes(answer[:-1])

@@ -1,9 +1,10 @@
-"""The program of the child process that runs a user's prompt function, once for each line it reads.
+"""The program of the child process that calls a user's function, once for each line it reads.
 
 Only the standard library is imported, and the file is run by its path. Requests come on a duplicate
 of stdin, results leave on one of stdout, which itself is turned to stderr, so that nothing the
-function prints passes for a result. A line is a case's variables as JSON; the line that answers it
-is `r` and the prompt as JSON, or `e` and what was raised.
+function prints passes for a result. A request is its arguments, a JSON array. It is answered by `r`
+and the value as JSON, or of `rows` by such a line for each and a last one, `d`; or by `e` and what
+was raised.
 """
 
 from __future__ import annotations
@@ -22,29 +23,42 @@ MAX_MESSAGE = 2_000
 
 
 def main() -> None:
-    """Serve calls until stdin closes. Arguments: the file, the function's name, and the bytes of
-    address space it may use."""
-    file, name, memory = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    """Serve calls until stdin closes. Arguments: the file, the function's name, `rows` or `value`,
+    the bytes of address space and the CPU seconds (empty: any) it may use."""
+    file, name, kind, memory, seconds = sys.argv[1:]
     requests, results = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
-    for limit, value in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)):
+    for limit, value in (
+        (resource.RLIMIT_CPU, int(seconds or resource.RLIM_INFINITY)),
+        (resource.RLIMIT_AS, int(memory)),
+        (resource.RLIMIT_CORE, 0),
+    ):
         with suppress(ValueError, OSError):  # macOS refuses some
             resource.setrlimit(limit, (value, value))
     function: Any = None
     for line in requests:
         try:
             function = function or _load_function(file, name)
-            answer = b"r" + json.dumps(function(json.loads(line)), allow_nan=False).encode()
+            answer = function(*json.loads(line))
+            if kind == "rows":
+                results.writelines(map(_value_line, answer))
+                results.write(b"d\n")
+            else:
+                results.write(_value_line(answer))
         except BaseException as raised:  # noqa: BLE001 - sys.exit() is the function's error, not ours
-            answer = b"e" + json.dumps(_describe_error(raised, file)).encode()
-        results.write(answer + b"\n")
+            results.write(b"e" + json.dumps(_describe_error(raised, file)).encode() + b"\n")
         results.flush()
+    os._exit(0)  # whatever the function left running
+
+
+def _value_line(value: Any) -> bytes:
+    return b"r" + json.dumps(value, allow_nan=False).encode() + b"\n"
 
 
 def _load_function(file: str, name: str) -> Any:
     sys.path.append(str(Path(file).parent))
-    spec = importlib.util.spec_from_file_location("_user_prompts", file)
+    spec = importlib.util.spec_from_file_location("_user_function", file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is not a Python file")
     module = importlib.util.module_from_spec(spec)
