@@ -94,7 +94,7 @@ def _report_shortage(shortage: str) -> ExitCode:
 
 def collect_less_often() -> None:
     """Let the garbage collector look less often: imports create many objects and no garbage."""
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(200_000, 20, 20)
 
 
 def _exit_interrupted() -> NoReturn:

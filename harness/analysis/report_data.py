@@ -48,7 +48,8 @@ class RunHeader(Struct, frozen=True):
     `graded` answers have a grader, and `ungraded` of them no grade. `simulated` names its simulated
     targets; `targets` are facts by name, and `helpers` those of the targets it asked besides.
     `lag_p99` is by how many seconds the client's event loop ran late, `in_flight` the most requests
-    it had under way at once; the worst of its sessions.
+    it had under way at once; the worst of its sessions. `selection` are the options that left out
+    part of the suite.
     """
 
     id: str
@@ -76,6 +77,7 @@ class RunHeader(Struct, frozen=True):
     notes: tuple[str, ...] = ()
     lag_p99: float | None = None
     in_flight: int | None = None
+    selection: str = ""
 
     @property
     def finished(self) -> bool:

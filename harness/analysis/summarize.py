@@ -192,6 +192,7 @@ def _build_header(manifest: Manifest, frames: Frames) -> RunHeader:
         machine=manifest.machine,
         versions=manifest.versions,
         notes=manifest.notes,
+        selection=_describe_selection(manifest.options),
         lag_p99=max(
             (each.lag_p99 for each in manifest.sessions if each.lag_p99 is not None), default=None
         ),
@@ -200,6 +201,15 @@ def _build_header(manifest: Manifest, frames: Frames) -> RunHeader:
             default=None,
         ),
     )
+
+
+def _describe_selection(options: Mapping[str, Any]) -> str:
+    """The options of the command line that left out part of the suite, as they are written."""
+    limit = options.get("limit")
+    words = [] if limit is None else [f"--limit {limit}"]
+    words += [f"--target {name}" for name in options.get("targets") or ()]
+    words += [f"--filter {condition}" for condition in options.get("filters") or ()]
+    return " ".join([*words, *(["--failed-of"] if options.get("failed_of") else [])])
 
 
 def _has_grade(frames: Frames) -> Any:

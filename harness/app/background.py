@@ -215,7 +215,7 @@ class ImportGate:
 def run_worker(name: str) -> NoReturn:
     """The child's whole life: load, take a job, do it, say that it is done, and wait for
     the end."""
-    gc.set_threshold(50_000, 20, 20)  # as in `harness.__main__`: imports create no garbage
+    gc.set_threshold(200_000, 20, 20)  # as in `harness.__main__`: imports create no garbage
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a parent that is gone need not be told anything
     orders, messages = _claim_pipes()
     jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()

@@ -12,7 +12,6 @@ from harness.app.prepare import PreparedRun
 from harness.errors import UsageError
 from harness.hashing import hash_json
 from harness.plan import hash_identity
-from harness.runs.reader import Run
 from harness.wording import pluralize
 
 
@@ -24,6 +23,8 @@ def find_failed(run: Path | None) -> Collection[int] | None:
     """
     if run is None:
         return None
+    from harness.runs.reader import Run  # noqa: PLC0415 - 20 ms that only --failed-of needs
+
     failed: dict[str, int] = {}
     for record in Run(run).records():
         if record.passed is False or record.error is not None or record.ungraded:

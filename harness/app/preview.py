@@ -11,7 +11,6 @@ from pathlib import Path
 
 from harness import registry
 from harness.app.failed_trials import find_failed, select_trials
-from harness.app.find_run import find_run
 from harness.app.further_requests import describe_further_requests
 from harness.app.prepare import PreparedRun, load_checked_suite, prepare
 from harness.model import EncodedRequest, Message, Request, Target, Trial
@@ -58,11 +57,11 @@ def dry_run(path: Path, overrides: Overrides) -> Iterator[str]:
     Nothing is sent."""
     clean = escape_for("terminal")
     suite = load_checked_suite(path, overrides)
-    failed_of = (
-        None
-        if overrides.failed_of is None
-        else find_run(overrides.failed_of, suite=suite.name, workspace=suite.workspace)
-    )
+    failed_of = None
+    if overrides.failed_of is not None:
+        from harness.app.find_run import find_run  # noqa: PLC0415 - only this reads runs
+
+        failed_of = find_run(overrides.failed_of, suite=suite.name, workspace=suite.workspace)
     with prepare(suite, {}, live=False) as everything:
         ready = select_trials(everything, find_failed(failed_of), failed_of)
         yield ready.plan.arithmetic

@@ -117,7 +117,10 @@ def run_requests(
         job = _RunSession(
             ready,
             folder,
-            new_manifest(ready, folder, _kept_overrides(overrides, failed_of, folder)),
+            replace(
+                new_manifest(ready, folder, _kept_overrides(overrides, failed_of, folder)),
+                replay_only=replay_only,
+            ),
             ResumeState(),
             display or Silent(),
             replay,
@@ -159,10 +162,15 @@ def resume_requests(
     """Continue a run: send what it still owes.
 
     `budget` (US dollars, over the whole run) replaces the suite's. Raises UsageError where the
-    suite no longer plans the same trials, naming what differs.
+    suite no longer plans the same trials, naming what differs, and for a run that only replays.
     """
     folder = find_run(folder)
     manifest = read_manifest(folder)
+    if manifest.replay_only:
+        raise UsageError(
+            f"{folder}: was made with --replay-only, which sends nothing, and resuming would send"
+            " what the recording lacks; start a new run instead"
+        )
     overrides = Overrides.from_json(manifest.options)
     loaded = load_suite(
         suite_path(folder, manifest),

@@ -50,7 +50,7 @@ class Manifest(Struct, frozen=True):
     target by name: provider, model, address, price (dollars per MTok, as strings), simulated,
     sampling; `helpers` are the same of those that graders and simulated users ask. `gates` are the
     suite's gates in their JSON form. `options` are the command line's overrides, so that `resume`
-    plans the same trials.
+    plans the same trials. A `replay_only` run sends nothing, now or later.
     """
 
     id: str
@@ -75,6 +75,7 @@ class Manifest(Struct, frozen=True):
     machine: Mapping[str, Any] = field(default_factory=dict)
     commit: str | None = None
     dirty: bool = False
+    replay_only: bool = False
     notes: tuple[str, ...] = ()
     sessions: tuple[Session, ...] = ()
     schema: int = 1

@@ -42,11 +42,11 @@ _FOREIGN = re.compile(r"[^\x00-\x7f]")
 
 # Tokens per character outside ASCII: the fitted ranges, then 0.5 for all others.
 _SCRIPTS = (
-    (re.compile(r"[\u00c0-\u024f]"), 0.0),  # Latin with marks: part of the word it stands in
-    (re.compile(r"[\u0370-\u052f]"), 0.30),  # Greek and Cyrillic
-    (re.compile(r"[\u3040-\u30ff]"), 0.53),  # kana
-    (re.compile(r"[\u4e00-\u9fff]"), 0.58),  # Han
-    (re.compile(r"[\uac00-\ud7af]"), 0.60),  # Hangul
+    (r"[\u00c0-\u024f]", 0.0),  # Latin with marks: part of the word it stands in
+    (r"[\u0370-\u052f]", 0.30),  # Greek and Cyrillic
+    (r"[\u3040-\u30ff]", 0.53),  # kana
+    (r"[\u4e00-\u9fff]", 0.58),  # Han
+    (r"[\uac00-\ud7af]", 0.60),  # Hangul
 )
 _OTHER = 0.5
 
@@ -156,7 +156,7 @@ def _estimate_message(message: Message) -> int:
 
 
 def _estimate_non_ascii(text: str) -> float:
-    counts = [(len(script.findall(text)), weight) for script, weight in _SCRIPTS]
+    counts = [(len(re.findall(script, text)), weight) for script, weight in _SCRIPTS]
     others = len(_FOREIGN.findall(text)) - sum(count for count, _ in counts)
     return sum(count * weight for count, weight in counts) + _OTHER * others
 

@@ -20,6 +20,7 @@ from harness.wording import pluralize
 
 ROW_LIMIT = 50
 CASE_LIMIT = 10
+CELL_LIMIT = 2
 SIGNS = {
     "pass": "✅",
     "fail": "❌",
@@ -124,7 +125,9 @@ def _case_lines(case: CaseRow, labels: Sequence[str]) -> Iterator[str]:
     if case.expected is not None:
         yield f"- expected: {_escape(one_line(case.expected, 120))}"
     yield ""
-    for cell in [cell for cell in case.cells if cell.bad and cell.answers][:2]:
+    bad = [cell for cell in case.cells if cell.bad]
+    shown = [cell for cell in bad if cell.answers][:CELL_LIMIT]
+    for cell in shown:
         answer = cell.answers[0]
         ungraded = f", {cell.ungraded} ungraded" if cell.ungraded else ""
         yield f"{_escape(labels[cell.configuration])}: {cell.passed} of {cell.n} passed{ungraded}"
@@ -136,6 +139,9 @@ def _case_lines(case: CaseRow, labels: Sequence[str]) -> Iterator[str]:
             for grade in answer.grades
             if grade.passed is False or grade.value == "ungraded"
         )
+        yield ""
+    if rest := len(bad) - len(shown):
+        yield f"also fails in {pluralize(rest, 'more configuration')}"
         yield ""
 
 

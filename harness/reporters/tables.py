@@ -229,6 +229,7 @@ def run_facts(report: Report) -> list[str]:
         facts = (
             run.id,
             done,
+            run.selection and f"part of the suite: {run.selection}",
             run.created,
             commit,
             f"seed {run.seed}",

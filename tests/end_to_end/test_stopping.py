@@ -237,7 +237,24 @@ def test_offline_ci_answers_from_a_run_and_names_what_is_missing(
     reason = "prompt strict changed since the recording run: 20 requests are new"
     assert reason in missed.err
     assert reason in (tmp_path / "missed" / "report.md").read_text()
+    assert "harness resume" not in missed.out
+    resumed = cli("resume", "missed")
+    assert (resumed.code, "start a new run" in resumed.err) == (ExitCode.USAGE, True)
     assert simulator.requests() == []
+
+
+def test_a_report_says_which_part_of_the_suite_was_run(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    suite = write_sums(tmp_path, simulator.openai)
+    ended = cli("run", suite, "--out", "run", "--limit", "2", "--filter", "prompt=terse")
+    assert ended.code == ExitCode.OK, ended.err
+    part = "part of the suite: --limit 2 --filter prompt=terse"
+    for text in (
+        ended.out,
+        *((tmp_path / "run" / f"report.{end}").read_text() for end in ("md", "html")),
+    ):
+        assert part in " ".join(text.split())
 
 
 def test_a_wrong_api_key_stops_the_target_at_once(tmp_path: Path, simulator: Simulated) -> None:

@@ -137,6 +137,8 @@ def test_markdown_has_gates_table_and_failing_answers(typical: Report) -> None:
     assert text.startswith("## ❌ support-triage: of 4 gates, 1 failed, 3 held · **SIMULATED**\n")
     assert "| prompt | temperature | n | pass rate (95 %) |" in text
     assert "```text\nI think this belongs to" in text
+    most = max(sum(cell.bad > 0 for cell in case.cells) for case in typical.cases)
+    assert f"also fails in {most - markdown.CELL_LIMIT} more configuration" in text
     assert len(text) < 12_000
 
 
