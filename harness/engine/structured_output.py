@@ -40,7 +40,7 @@ def parse_structured_output(exchanges: Sequence[Exchange]) -> Flow[tuple[Any, tu
 
 
 def _parse_text(text: str, wanted: ResponseFormat) -> Flow[tuple[Any, tuple[str, ...]]]:
-    from harness.graders.json_value import NotJSONError, parse_json_answer  # noqa: PLC0415 - only a form needs it
+    from harness.graders.values.json_value import NotJSONError, parse_json_answer  # noqa: PLC0415 - only a form needs it
 
     try:
         value = parse_json_answer(text, strict=True)

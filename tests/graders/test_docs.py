@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.graders import Arguments, GraderType, build_graders
-from harness.graders.number import read_number
+from harness.graders.values.number import read_number
 from harness.registry import load_plugin as load_registered
 from harness.registry import registered_names
 from harness.suite.load import load_suite

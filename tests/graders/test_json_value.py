@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from harness.config.json_validation import MAX_INLINE_STEPS, TooManySteps, find_violation
 from harness.config.schema_check import check_schema
 from harness.graders import Answer, build_graders
-from harness.graders.json_value import find_difference
+from harness.graders.values.json_value import find_difference
 from tests.graders.grading import call_own, grade, spec
 
 FENCED = 'Here it is:\n```json\n{"a": 1}\n```\nAnything else?'

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from harness.flows.base import Ask
 from harness.graders import Answer, build_graders, grade_answer
-from harness.graders.judge import SEARCHED_CHARACTERS, find_last_object
+from harness.graders.judges.judge import SEARCHED_CHARACTERS, find_last_object
 from harness.model import (
     Error,
     FinishReason,

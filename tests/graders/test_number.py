@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.graders import Answer, build_graders
-from harness.graders.number import (
+from harness.graders.values.number import (
     _NUMBER,
     MAX_LENGTH,
     _closing_number,

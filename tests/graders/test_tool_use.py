@@ -10,7 +10,7 @@ import pytest
 
 from harness.graders import Answer
 from harness.graders.build import checked_arguments
-from harness.graders.tool_use import tool_calls_grader, turns_grader
+from harness.graders.response.tool_use import tool_calls_grader, turns_grader
 from harness.model import Grade, ToolCall
 from tests.graders.grading import error_of, grade
 

@@ -12,7 +12,7 @@ from harness.config.units import Flag
 from harness.flows.base import Flow
 from harness.flows.child_checks import CheckFailed, find_violation_in_child
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Grading, Verdict
-from harness.graders.json_value import NotJSONError, parse_json_answer
+from harness.graders.values.json_value import NotJSONError, parse_json_answer
 
 
 class Schema(Arguments):

@@ -1,0 +1,1 @@
+"""Graders that are a function of the user's own."""

@@ -1,0 +1,1 @@
+"""Graders of the response beside its text: length, latency, cost, finish reason, tools, turns."""

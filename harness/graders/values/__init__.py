@@ -1,0 +1,1 @@
+"""Graders of the value in an answer: a number, a JSON value."""
