@@ -12,6 +12,7 @@ from math import floor, isfinite, log10
 from typing import TYPE_CHECKING
 
 from harness.metrics.table import Unit
+from harness.wording import pluralize
 
 if TYPE_CHECKING:
     from harness.analysis.stats import Estimate
@@ -95,7 +96,7 @@ def slow_down_text(attempts: int, refusals: Mapping[str, int], slowed: float) ->
         return ""
     causes = sorted(refusals, key=lambda cause: -refusals[cause])
     names = [f"{cause}s" if cause.isdecimal() else f"errors ({cause})" for cause in causes]
-    share = f"{sum(refusals.values()):,} of {attempts:,} attempts"
+    share = f"{sum(refusals.values()):,} of {pluralize(attempts, 'attempt')}"
     if not slowed:
         return f"{share} refused ({join_names(causes)})"
     by = join_names(names) if names else "its rate-limit headers"

@@ -175,7 +175,8 @@ def _evaluate_every_case(
     failed = [place for verdict, _, place in found if verdict == "fail"]
     unsure = sum(verdict in {"inconclusive", "unknown"} for verdict, _, _ in found)
     verdict: Outcome = "fail" if failed else "inconclusive" if unsure else "pass"
-    detail = f"{len(found) - len(failed) - unsure:,} of {len(found):,} cases × configurations pass"
+    pairs = pluralize(len(found), "pair")
+    detail = f"passing: {len(found) - len(failed) - unsure:,} of {pairs} of case and configuration"
     detail += f", {unsure:,} could not be judged" if unsure else ""
     detail += f"; failing: {formatting.join_names(failed)}" if failed else ""
     return _gate_result(gate, run, worst_one[1], verdict, f"{detail}.", "")
@@ -214,13 +215,13 @@ def _describe_estimate(gate: GateSpec, estimate: Estimate, verdict: Outcome) -> 
 
 
 def _close_call(gate: GateSpec, metric: Metric, estimate: Estimate) -> str:
-    """Where a bare threshold lies within one standard error of the estimate, inside the interval,
-    another sample may well go the other way.
+    """Where a bare threshold lies within one standard error of the estimate, and a bound of the
+    interval beyond it, another sample may well go the other way.
 
-    The interval's end tells the standard error; that of a share is the one at the threshold, by
-    which Wilson's interval is made, so that no errors at all are not close to 1 %.
+    The bound tells the standard error; that of a share follows from it by Wilson's formula. It is 0
+    where all answers are alike: then nothing that was seen speaks for the other verdict.
     """
-    value, threshold = estimate.value, gate.value
+    value = estimate.value
     if gate.bound is not None or value is None:
         return ""
     for end in (estimate.low, estimate.high):
@@ -228,8 +229,8 @@ def _close_call(gate: GateSpec, metric: Metric, estimate: Estimate) -> str:
             continue
         error = abs(end - value) / stats.Z
         if metric.unit in {"share", "score"} and 0 < end < 1:
-            error *= sqrt(threshold * (1 - threshold) / (end * (1 - end)))
-        if abs(threshold - value) <= error:
+            error *= sqrt(value * (1 - value) / (end * (1 - end)))
+        if error and abs(gate.value - value) <= error:
             return "Within one standard error of the threshold."
     return ""
 

@@ -8,11 +8,12 @@ of 1, times seconds, money US dollars.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from harness.analysis.formatting import join_names
 from harness.analysis.frame import Frames
 from harness.analysis.stats import NOTHING, Estimate
 from harness.model import Image
@@ -49,7 +50,8 @@ class RunHeader(Struct, frozen=True):
     targets; `targets` are facts by name, and `helpers` those of the targets it asked besides.
     `lag_p99` is by how many seconds the client's event loop ran late, `in_flight` the most requests
     it had under way at once; the worst of its sessions. `selection` are the options that left out
-    part of the suite.
+    part of the suite. `notes` were said before the run, and `replay_gap` why a recording that it
+    replays lacks some of its requests.
     """
 
     id: str
@@ -75,6 +77,7 @@ class RunHeader(Struct, frozen=True):
     machine: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    replay_gap: str = ""
     lag_p99: float | None = None
     in_flight: int | None = None
     selection: str = ""
@@ -388,8 +391,12 @@ class Report(Struct, frozen=True):
             return f"{recorded:,} of {pluralize(planned, 'trial')} recorded; {self._gates_said}"
         if self.verdict == "errors":
             broke = sum(run.errors for run in self.runs)
-            return (
-                f"{broke:,} of {pluralize(recorded, 'trial')} ended in an error; {self._gates_said}"
+            return "; ".join(
+                (
+                    *(run.replay_gap for run in self.runs if run.replay_gap),
+                    f"{broke:,} of {pluralize(recorded, 'trial')} ended in an error",
+                    self._gates_said,
+                )
             )
         if self.verdict == "ungraded":
             answers = pluralize(sum(run.graded for run in self.runs), "answer")
@@ -401,19 +408,34 @@ class Report(Struct, frozen=True):
 
     @property
     def _gates_said(self) -> str:
-        count = Counter(gate.verdict for gate in self.gates)
-        total = len(self.gates)
-        if not total:
+        """What became of the gates; of several runs, by run, those that ended alike together."""
+        runs: dict[str, list[str]] = {}
+        for run in self.runs:
+            verdicts = [gate.verdict for gate in self.gates if gate.run == run.id]
+            if verdicts:
+                runs.setdefault(_count_verdicts(verdicts), []).append(run.id)
+        if not runs:
             return "no gates: not a verdict"
-        if count["pass"] == total:
-            return "the gate holds" if total == 1 else f"all {total} gates hold"
-        phrases: dict[Outcome, str] = {
-            "fail": "failed",
-            "unknown": "without data",
-            "inconclusive": "inconclusive",
-            "pass": "held",
-        }
-        found = [
-            f"{count[verdict]} {phrase}" for verdict, phrase in phrases.items() if count[verdict]
-        ]
-        return f"of {pluralize(total, 'gate')}, {', '.join(found)}"
+        if len(self.runs) == 1:
+            return next(iter(runs))
+        return "; ".join(
+            f"{said} in each of {pluralize(len(ids), 'run')}"
+            if len(ids) == len(self.runs)
+            else f"{said} in {join_names(ids, 3)}"
+            for said, ids in runs.items()
+        )
+
+
+def _count_verdicts(verdicts: Sequence[Outcome]) -> str:
+    """The gates of one run in a clause."""
+    count, total = Counter(verdicts), len(verdicts)
+    if count["pass"] == total:
+        return "the gate holds" if total == 1 else f"all {total} gates hold"
+    phrases: dict[Outcome, str] = {
+        "fail": "failed",
+        "unknown": "without data",
+        "inconclusive": "inconclusive",
+        "pass": "held",
+    }
+    found = [f"{count[verdict]} {phrase}" for verdict, phrase in phrases.items() if count[verdict]]
+    return f"of {pluralize(total, 'gate')}, {', '.join(found)}"

@@ -192,6 +192,7 @@ def _build_header(manifest: Manifest, frames: Frames) -> RunHeader:
         machine=manifest.machine,
         versions=manifest.versions,
         notes=manifest.notes,
+        replay_gap=manifest.replay_gap,
         selection=_describe_selection(manifest.options),
         lag_p99=max(
             (each.lag_p99 for each in manifest.sessions if each.lag_p99 is not None), default=None

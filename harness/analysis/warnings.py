@@ -35,6 +35,7 @@ def collect_warnings(
     """The warnings, the most important first; empty where there is nothing to warn of."""
     trials, flagged = frames.trials, _count_flags(frames)
     return (
+        *_replay_warnings(runs, trials),
         *_run_warnings(runs),
         *_error_warnings(trials),
         *_served_model_warnings(runs, frames.exchanges),
@@ -46,10 +47,16 @@ def collect_warnings(
         *_grading_warnings(configurations, frames.grades),
         *_price_warnings(runs, trials),
         *_sample_size_warnings(configurations),
+        *dict.fromkeys(_sentence(note) for run in runs for note in run.notes),
         *_same_answers_warnings(trials),
         *_left_out_warnings(trials, flagged),
         *_truncation_warnings(frames.shortened),
     )
+
+
+def _sentence(note: str) -> str:
+    """What was said before the run, as warnings are written."""
+    return f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
 
 
 def _run_warnings(runs: Sequence[RunHeader]) -> Iterator[str]:
@@ -88,17 +95,27 @@ def _run_warnings(runs: Sequence[RunHeader]) -> Iterator[str]:
         )
 
 
+def _replay_warnings(runs: Sequence[RunHeader], trials: Any) -> Iterator[str]:
+    """What is not in the recording, and why: it explains all that comes of it."""
+    yield from dict.fromkeys(_sentence(run.replay_gap) for run in runs if run.replay_gap)
+    if missed := int(_missed_by_replay(trials).sum()):
+        yield (
+            f"{pluralize(missed, 'trial')} could not be replayed, because the recording has no"
+            " answer to the request. Record a new run."
+        )
+
+
+def _missed_by_replay(trials: Any) -> Any:
+    """Of each trial, whether the recording lacks its answer."""
+    return (trials["error_kind"] == "replay_miss").to_numpy(dtype=bool, na_value=False)
+
+
 def _error_warnings(trials: Any) -> Iterator[str]:
     """How the trials that ended in an error are asked again."""
-    missed = (trials["error_kind"] == "replay_miss").to_numpy(dtype=bool, na_value=False)
+    missed = _missed_by_replay(trials)
     owed = trials["owed"].to_numpy(dtype=bool) & ~missed
     temporary = int(owed.sum())
     final = int(((trials["outcome"] == "error").to_numpy() & ~owed & ~missed).sum())
-    if missed.any():
-        yield (
-            f"{pluralize(int(missed.sum()), 'trial')} could not be replayed: the recording has no"
-            " answer to the request, as after a change of a prompt or case. Record a new run."
-        )
     if temporary:
         yield (
             f"{pluralize(temporary, 'trial')} ended in an error that may be temporary:"

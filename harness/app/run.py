@@ -392,7 +392,7 @@ class _RunSession(Struct, dict=True):
             then, now = read_manifest(recording).plan, self.manifest.plan
             reason = describe_new_requests(replay.missed, then, now, recording)
             self.display.say(reason)
-            self.manifest = replace(self.manifest, notes=(*self.manifest.notes, reason))
+            self.manifest = replace(self.manifest, replay_gap=reason)
 
     def _check_unchanged(self, store: RunWriter) -> None:
         """Raise UsageError where another process went on with the run after it was read here, and

@@ -396,7 +396,7 @@ _ROWS = (
         about="US dollars per 1,000 answered trials, from those whose cost is known",
         aggregate=Ratio(columns=("cost",), scale=1_000, answered=True),
         absent=_UNPRICED,
-        shown=(Shown("per 1,000", 3),),
+        shown=(Shown("cost/1,000 req", 3),),
         gates=False,
     ),
     Metric(

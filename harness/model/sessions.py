@@ -50,7 +50,8 @@ class Manifest(Struct, frozen=True):
     target by name: provider, model, address, price (dollars per MTok, as strings), simulated,
     sampling; `helpers` are the same of those that graders and simulated users ask. `gates` are the
     suite's gates in their JSON form. `options` are the command line's overrides, so that `resume`
-    plans the same trials. A `replay_only` run sends nothing, now or later.
+    plans the same trials. A `replay_only` run sends nothing, now or later; `replay_gap` says why
+    the recording that was replayed lacks some of the requests.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Manifest(Struct, frozen=True):
     commit: str | None = None
     dirty: bool = False
     replay_only: bool = False
+    replay_gap: str = ""
     notes: tuple[str, ...] = ()
     sessions: tuple[Session, ...] = ()
     schema: int = 1

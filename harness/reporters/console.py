@@ -25,7 +25,9 @@ from harness.reporters.ranking import rank_configurations
 from harness.reporters.tables import (
     VERDICTS,
     ConfigurationTable,
+    bad_cells,
     configuration_table,
+    describe_others,
     gate_name,
     run_facts,
     short_labels,
@@ -221,10 +223,10 @@ def _case_lines(case: CaseRow, labels: list[str], width: int) -> Iterator[Any]:
         yield _labelled_line("input", case.input)
     if case.expected is not None:
         yield _labelled_line("expected", case.expected)
-    bad = sorted((cell for cell in case.cells if cell.bad), key=lambda cell: cell.passed / cell.n)
+    bad = bad_cells(case)
     line = Text(_escape(one_line(labels[bad[0].configuration], max(12, min(60, width - 30)))))
     line.append(f"  {_repeat_outcomes(bad[0])}")
-    line.append(_other_failures(len(bad) - 1), "dim")
+    line.append(f"; {others}" if (others := describe_others(bad[1:])) else "", "dim")
     yield _hanging_indent(f"    {_MARKS['fail']} ", line, "red")
     for answer in bad[0].answers[:1]:
         yield _hanging_indent(
@@ -256,10 +258,6 @@ def _repeat_outcomes(cell: Cell) -> str:
     ]
     judged = cell.n - cell.errors - cell.ungraded
     return ", ".join(([f"{cell.passed}/{cell.n} passed"] if judged else []) + apart)
-
-
-def _other_failures(count: int) -> str:
-    return f"; also fails in {pluralize(count, 'more configuration')}" if count else ""
 
 
 def _answer_text(answer: CaseAnswer) -> str:

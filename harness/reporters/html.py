@@ -105,6 +105,7 @@ def load_template() -> Template:
         dollars=formatting.format_dollars,
         number=formatting.format_number,
         count=formatting.format_count,
+        plural=pluralize,
         line=one_line,
     )
     return environment.get_template("report.html.j2")

@@ -1,4 +1,5 @@
-"""The report as JUnit XML: a test suite of gates, and one of cases for every run and eval.
+"""The report as JUnit XML: the verdict and warnings, a test suite of gates, and one of cases for
+every run and eval.
 
 A test case is an eval's case in one configuration; it fails where any of its repeats failed, and
 is an error where one broke or could not be graded. A suite counts all of them and lists
@@ -49,8 +50,25 @@ def render_junit(report: Report) -> bytes:
         writer.write(suite, cells.iloc[places[listed]], mine[listed])
         if len(listed) < len(mine):
             SubElement(suite, "system-out").text = _left_out_note(len(listed), len(mine))
+    _add_summary(root, report)
     text: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
     return text
+
+
+def _add_summary(root: Element, report: Report) -> None:
+    """Say in the first suite what a reader must know of all of them: the verdict and the
+    warnings."""
+    suite = root[0] if len(root) else _add_suite(root, "run", [])
+    said = [("verdict", report.headline), *(("warning", text) for text in report.warnings)]
+    properties = Element("properties")
+    for name, text in said:
+        SubElement(properties, "property", name=name, value=_escape(text))
+    suite.insert(0, properties)
+    output = suite.find("system-out")
+    if output is None:
+        output = SubElement(suite, "system-out")
+    lines = [_escape(text) for _, text in said]
+    output.text = "\n".join([*lines, *([output.text] if output.text else [])])
 
 
 def _suite_names(report: Report) -> Mapping[str, str]:

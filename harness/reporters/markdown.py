@@ -10,7 +10,9 @@ from harness.reporters.escape import escape_for, fence_code, one_line
 from harness.reporters.listings import list_tables
 from harness.reporters.ranking import rank_configurations
 from harness.reporters.tables import (
+    bad_cells,
     configuration_table,
+    describe_others,
     gate_name,
     run_facts,
     short_labels,
@@ -50,9 +52,8 @@ def _report_lines(report: Report) -> Iterator[str]:
     yield from _listing_tables(report)
     yield from _failing_cases(report)
     yield from _error_table(report)
-    notes = [f"ℹ️ {_escape(note)}" for run in report.runs for note in run.notes]
-    for line in (*notes, *(f"⚠️ {_escape(warning)}" for warning in report.warnings)):
-        yield f"> {line}"
+    for warning in report.warnings:
+        yield f"> ⚠️ {_escape(warning)}"
         yield ">"
     yield ""
     yield " · ".join(f"{name} {_escape(value)}" for name, value in total_facts(report))
@@ -125,7 +126,7 @@ def _case_lines(case: CaseRow, labels: Sequence[str]) -> Iterator[str]:
     if case.expected is not None:
         yield f"- expected: {_escape(one_line(case.expected, 120))}"
     yield ""
-    bad = [cell for cell in case.cells if cell.bad]
+    bad = bad_cells(case)
     shown = [cell for cell in bad if cell.answers][:CELL_LIMIT]
     for cell in shown:
         answer = cell.answers[0]
@@ -140,8 +141,8 @@ def _case_lines(case: CaseRow, labels: Sequence[str]) -> Iterator[str]:
             if grade.passed is False or grade.value == "ungraded"
         )
         yield ""
-    if rest := len(bad) - len(shown):
-        yield f"also fails in {pluralize(rest, 'more configuration')}"
+    if others := describe_others([cell for cell in bad if cell not in shown]):
+        yield others
         yield ""
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from harness.analysis import formatting
-from harness.analysis.report_data import Configuration, GateResult, Report
+from harness.analysis.report_data import CaseRow, Cell, Configuration, GateResult, Report
 from harness.analysis.row_schema import plain_text
 from harness.analysis.stats import Estimate
 from harness.metrics.table import METRICS, Count, Metric, Rate
@@ -180,6 +180,24 @@ def short_labels(report: Report, without: str = "") -> list[str]:
         name or configuration.label
         for name, configuration in zip(named, report.configurations, strict=True)
     ]
+
+
+def bad_cells(case: CaseRow) -> list[Cell]:
+    """Where a case did not pass, the configurations that failed first, by how seldom it passed."""
+    bad = [cell for cell in case.cells if cell.bad]
+    return sorted(bad, key=lambda cell: (not cell.failed, cell.passed / cell.n))
+
+
+def describe_others(cells: Sequence[Cell]) -> str:
+    """In how many more configurations a case failed, and in how many it only broke; empty for
+    none."""
+    failed = sum(cell.failed > 0 for cell in cells)
+    found = [
+        f"{what} in {pluralize(count, 'more configuration')}"
+        for what, count in (("also fails", failed), ("not judged", len(cells) - failed))
+        if count
+    ]
+    return ", ".join(found)
 
 
 def total_facts(report: Report) -> list[tuple[str, str]]:

@@ -191,7 +191,7 @@ def test_an_estimate_already_beyond_fails_its_bound_whatever_n_is(build: ModuleT
         ("pass_rate.low >= 0.82", False),
         ("latency.p50 <= 1s", False),
         ("error_rate <= 2%", False),  # none of 100: the interval reaches 3.7 %
-        ("error_rate <= 0.5%", True),
+        ("error_rate <= 0.5%", False),  # none of 100 speaks for more than 0.5 %
     ],
 )
 def test_a_caution_stands_only_where_the_verdict_may_well_change(
@@ -199,6 +199,31 @@ def test_a_caution_stands_only_where_the_verdict_may_well_change(
 ) -> None:
     caution = verdict(build, answers(build, 90, 10), text).caution
     assert caution == ("Within one standard error of the threshold." if close else "")
+
+
+@pytest.mark.parametrize(
+    ("broken", "of", "threshold", "close"),
+    [
+        (0, 12, "2%", False),  # the interval reaches 24 %, the estimated standard error is 0
+        (0, 12, "0%", False),
+        (0, 300, "1%", False),
+        (12, 12, "99%", False),
+        (1, 12, "2%", True),  # 8.3 %, standard error 8.0
+        (1, 12, "20%", False),  # 1.5 standard errors away
+        (1, 100, "2%", False),  # a hair over one: 1.0 % with 0.995
+        (1, 100, "1.9%", True),
+        (1, 1000, "2%", False),  # the interval ends at 0.6 %
+        (6, 12, "50%", True),
+        (6, 12, "60%", True),
+        (6, 12, "70%", False),
+        (11, 12, "95%", True),
+    ],
+)
+def test_a_rate_is_close_within_its_own_standard_error(
+    build: ModuleType, broken: int, of: int, threshold: str, close: bool
+) -> None:
+    found = verdict(build, answers(build, of - broken, 0, broken), f"error_rate <= {threshold}")
+    assert (found.caution != "") == close
 
 
 @pytest.mark.parametrize(
@@ -237,7 +262,7 @@ def test_a_per_case_gate_names_the_cases_that_fail_it(build: ModuleType) -> None
     ]
     found = verdict(build, records, "case.pass_rate >= 0.6")
     assert (found.verdict, found.estimate) == ("fail", pytest.approx(1 / 3))
-    assert "1 of 2 cases × configurations pass; failing: bad" in found.detail
+    assert "passing: 1 of 2 pairs of case and configuration; failing: bad" in found.detail
     assert verdict(build, records, "case.pass_rate >= 0.3").verdict == "pass"
 
 

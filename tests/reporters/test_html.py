@@ -235,7 +235,9 @@ def test_costs_come_before_what_is_left_out_on_paper(typical: Report) -> None:
     titles = re.findall(r'<th class="([^"]*)" title="[^"]*">([^<]+)</th>', page)
     extra = [" extra" in classes for classes, _ in titles]
     assert extra == sorted(extra)
-    assert {"cost", "per 1,000"} <= {title for classes, title in titles if "extra" not in classes}
+    assert {"cost", "cost/1,000 req"} <= {
+        title for classes, title in titles if "extra" not in classes
+    }
     assert f"Not on paper: {', '.join(t for c, t in titles if 'extra' in c)}." in page
 
 

@@ -43,6 +43,43 @@ TEXTS = st.text(st.characters(codec=None), max_size=60) | st.sampled_from(
 )
 
 
+GAP = "prompt v2 changed since the recording r: 24 requests are new"
+
+
+def test_what_a_replay_lacks_is_said_first(
+    build: ModuleType, compared: Callable[..., Report]
+) -> None:
+    missed = build.errored("new", error=Error("transport", "replay_miss", "the recording has none"))
+    report = compared([build.record("old"), missed], replay_gap=GAP, notes=("the seed is fixed",))
+    assert report.headline.startswith(f"{GAP}; 1 of 2 trials ended in an error; ")
+    said = f"P{GAP[1:]}."
+    assert report.warnings[0] == said
+    for render in (console.render_console, markdown.render_markdown):
+        text = " ".join(render(report).split())
+        assert text.index(GAP) < text.index("the recording has none")
+        assert "The seed is fixed." in text
+    page = html.render_html(report).decode()
+    assert f'<ul class="notes">\n<li><bdi>{said}' in page
+    suite = ElementTree.fromstring(junit.render_junit(report))[0]
+    assert (suite.findtext("system-out") or "").startswith(GAP)
+    properties = [each.get("value", "") for each in suite.iter("property")]
+    assert properties[:2] == [report.headline, said]
+
+
+def test_gates_are_counted_by_run(build: ModuleType) -> None:
+    gates = [{"text": text, "metric": "pass_rate", "op": ">=", "value": 0.5} for text in ("a", "b")]
+    runs = [build.manifest(id=name, planned=1, gates=gates) for name in ("x", "y", "z")]
+
+    def headline(*passed: bool) -> str:
+        records = [[build.record("1", passed=each)] for each in passed]
+        frames = build_frames(list(zip(runs, records, strict=False)))
+        return build_report(frames, runs[: len(passed)]).headline
+
+    assert headline(True) == "all 2 gates hold"
+    assert headline(True, True) == "all 2 gates hold in each of 2 runs"
+    assert headline(True, False, True) == "all 2 gates hold in x, z; of 2 gates, 2 failed in y"
+
+
 def test_every_reporter_of_the_registry_is_there(typical: Report) -> None:
     for name in ("console", "markdown", "csv", "html", "junit"):
         assert load_plugin("reporters", name)(typical)
@@ -322,8 +359,8 @@ def test_junit_lists_what_failed_and_counts_the_rest(
         ("7", "failure"),
         ("broken", "error"),
     }
-    assert suite.findtext("system-out") == (
-        "2 of 10 test cases listed, failures and errors first; results.csv has every trial."
+    assert (suite.findtext("system-out") or "").endswith(
+        "\n2 of 10 test cases listed, failures and errors first; results.csv has every trial."
     )
 
 

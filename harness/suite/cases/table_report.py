@@ -61,8 +61,8 @@ class TableReport:
         selection.warnings += [f"{self._name}: {said}" for _, said in self._mistakes(unused)]
         if self._example is not None:
             selection.warnings.append(
-                f"{self._name}: {pluralize(self._numbered, 'row')} repeat an earlier row's id or"
-                f" variables and were numbered, such as `{self._example.case.id}` at"
+                f"{self._name}: {pluralize(self._numbered, 'row', 'repeats')} an earlier row's id"
+                f" or variables; a number tells them apart, such as `{self._example.case.id}` at"
                 f" {self._example.place}; {{file: …, duplicates: drop}} drops identical rows,"
                 " `refuse` makes them an error"
             )

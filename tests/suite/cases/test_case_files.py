@@ -163,7 +163,7 @@ def test_rows_that_stand_twice_are_numbered_and_said_once(
     assert [ids[3], ids[4]] == [f"{ids[0]}#3", f"{ids[0]}#4"]
     assert ids[5] == f"{ids[2]}#2"
     (said,) = [each for each in loaded.warnings if "earlier" in each]
-    assert f"4 rows repeat an earlier row's id or variables and were numbered, such as `{ids[0]}#2` at" in said  # fmt: skip
+    assert f"4 rows repeat an earlier row's id or variables; a number tells them apart, such as `{ids[0]}#2` at" in said  # fmt: skip
     only = suite(SUITE.format(cases=f"c.{form}", variable="q").replace("graders", "#"), filters=(f"id={ids[4]}",))  # fmt: skip
     assert [case.id for case in only.evals[0].cases] == [ids[4]]
 
