@@ -17,13 +17,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from math import inf
 from typing import Any
 
 from msgspec.structs import replace
 
+from harness.config.json_validation import TooManySteps, find_violation
 from harness.config.templates import TemplateError, render_arguments
 from harness.flows.base import TARGET, USER, Ask, Flow, FunctionCall
-from harness.flows.child_checks import CheckFailed, find_violation_anywhere
+from harness.flows.child_checks import CheckFailed, call_in_child, check_here
 from harness.flows.simulated_user import next_message
 from harness.model import (
     Action,
@@ -199,41 +201,51 @@ def _begin_call(
             "unknown_tool",
             f"there is no tool {call.name!r}; there are: {', '.join(tools) or 'none'}",
         )
-    try:
-        arguments = yield from _parse_arguments(call, tool)
-    except ValueError as wrong:
-        return _failed_result(call, "invalid_arguments", str(wrong))
+    wrong = yield from _check_arguments(call, tool)
+    if wrong is not None:
+        return _failed_result(call, "invalid_arguments", wrong)
     if action.function is not None:
         return FunctionCall(
             call.id, action.function, call.arguments or "{}", action.timeout, action.trusted
         )
     if action.raises is not None:
         return _failed_result(call, "raised", action.raises)
-    return _canned_result(call, action, {**variables, ARGUMENTS: arguments})
+    return _canned_result(call, action, variables)
 
 
-def _parse_arguments(call: ToolCall, tool: Tool) -> Flow[dict[str, Any]]:
-    """The call's arguments, as they fit the tool's schema. Raises ValueError saying what
-    does not."""
+def _check_arguments(call: ToolCall, tool: Tool) -> Flow[str | None]:
+    """As `find_argument_misfit`, here or in a child."""
+    asked: dict[str, Any] = {"text": call.arguments or "{}", "schema": tool.parameters}
     try:
-        arguments = json.loads(call.arguments or "{}")
-    except (ValueError, RecursionError) as invalid:
-        raise ValueError(f"the arguments are not JSON: {invalid}") from None
-    if not isinstance(arguments, dict):
-        raise ValueError("the arguments are not a JSON object")  # noqa: TRY004 - one kind of failure for the model
+        return check_here(find_argument_misfit, **asked)
+    except TooManySteps:
+        pass
     try:
-        wrong = yield from find_violation_anywhere(tool.parameters, arguments)
+        misfit: str | None = yield from call_in_child(find_argument_misfit, **asked)
     except CheckFailed as failed:
-        raise ValueError(f"the arguments could not be checked: {failed}") from None
-    if wrong is not None:
-        raise ValueError(f"the arguments do not fit: {wrong[:MAX_MISFIT_LENGTH]}")
-    return arguments
+        return f"the arguments could not be checked: {failed}"
+    return misfit
 
 
-def _canned_result(call: ToolCall, action: Action, scope: Mapping[str, Any]) -> ToolResult:
+def find_argument_misfit(
+    text: str, schema: Mapping[str, Any], max_steps: float = inf
+) -> str | None:
+    """What is wrong with the arguments of a call; None where they fit. Raises TooManySteps."""
+    try:
+        arguments = json.loads(text)
+    except (ValueError, RecursionError) as invalid:
+        return f"the arguments are not JSON: {invalid}"
+    if not isinstance(arguments, dict):
+        return "the arguments are not a JSON object"
+    wrong = find_violation(schema, arguments, max_steps)
+    return None if wrong is None else f"the arguments do not fit: {wrong[:MAX_MISFIT_LENGTH]}"
+
+
+def _canned_result(call: ToolCall, action: Action, variables: Mapping[str, Any]) -> ToolResult:
     if not action.templated:
         return ToolResult(call.id, json.dumps(action.returns))
     try:
+        scope = {**variables, ARGUMENTS: json.loads(call.arguments or "{}")}
         value = render_arguments({"value": action.returns}, scope, None)["value"]
         return ToolResult(call.id, json.dumps(value, allow_nan=False))
     except (TemplateError, TypeError, ValueError, RecursionError) as wrong:

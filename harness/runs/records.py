@@ -9,7 +9,7 @@ of every field.
 from __future__ import annotations
 
 import json
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from zlib import crc32
 
 import msgspec
@@ -77,10 +77,15 @@ def encode_line(line: Line) -> bytes:
         encoded = _encoder.encode(line)
     except UnicodeEncodeError:  # lone surrogates, which only the standard library writes
         encoded = json.dumps(
-            msgspec.to_builtins(line), ensure_ascii=True, separators=(",", ":")
+            msgspec.to_builtins(line, enc_hook=load_raw), ensure_ascii=True, separators=(",", ":")
         ).encode()
     body = encoded[:-1]
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
+
+
+def load_raw(value: Any) -> Any:
+    """The value of JSON that a record holds unparsed (`msgspec.Raw`)."""
+    return json.loads(bytes(value))
 
 
 def decode_line(raw: bytes) -> Line:

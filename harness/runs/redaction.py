@@ -12,6 +12,7 @@ case: one expression, compiled once, looks for the ways in which the forms of al
 
 from __future__ import annotations
 
+import json
 import re
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,7 @@ from html.entities import codepoint2name
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 T = TypeVar("T")
@@ -185,6 +186,8 @@ class Redactor:
             return self.redact_text(value)
         if isinstance(value, bytes):
             return self.redact_bytes(value)
+        if isinstance(value, Raw):  # its text might be no JSON any more
+            return self._redact(json.loads(bytes(value)))
         if isinstance(value, Struct):
             return self._redact_struct(value)
         if isinstance(value, Mapping):

@@ -8,12 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import harness
 from harness.engine.structured_output import parse_structured_output
 from harness.flows.base import TARGET
-from harness.model import Error, Exchange, Message, Request, Response, ResponseFormat, ToolCall
+from harness.model import (
+    Error,
+    Exchange,
+    Message,
+    Record,
+    Request,
+    Response,
+    ResponseFormat,
+    ToolCall,
+)
 from harness.runs.folder import read_records
+from harness.runs.records import decode_line, encode_line
+from harness.runs.redaction import Redactor
 from tests.graders.grading import call_own, finish
 from tests.support import Command, Simulated
 
@@ -138,3 +150,31 @@ def test_an_answer_that_is_no_json_is_data(
         "1 answer is not JSON, although JSON was requested"
         in (tmp_path / "run" / "report.md").read_text()
     )
+
+
+@pytest.mark.parametrize("said", ["plain", "\ud800", 'the key sk-"0123456789'])
+def test_the_value_of_a_long_answer_goes_into_the_record_as_it_is(said: str) -> None:
+    wanted = {"n": 12345678901234567890123, "said": said, "more": ["x" * 400] * 100}
+    text = json.dumps(wanted, indent=1, ensure_ascii=False).replace("\n", "\r\n")
+    value, flags = parsed_of([answered(text)])
+    assert flags == ()
+    record = Record("k", "e", "c", "p", "t", {}, 0, "s", parsed=value)
+    encoded = encode_line(record)
+    assert encoded.count(b"\n") == 1
+    assert decode_line(encoded) == replace(record, parsed=wanted)
+    redacted = Redactor({"KEY": 'sk-"0123456789'}).redact_value(record)
+    assert decode_line(encode_line(redacted)) == replace(
+        record, parsed={**wanted, "said": said.replace('sk-"0123456789', "[redacted KEY]")}
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("[" * 50_000, ("invalid_json",)),
+        ("[" * 101 + " " * 40_000 + "]" * 101, ("invalid_json",)),
+        (json.dumps({"n": "x" * 40_000}), ("schema_mismatch",)),
+    ],
+)
+def test_a_long_answer_that_does_not_fit_is_flagged(text: str, flags: tuple[str, ...]) -> None:
+    assert parsed_of([answered(text)])[1] == flags

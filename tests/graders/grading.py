@@ -22,18 +22,16 @@ def spec(kind: str, arguments: Mapping[str, Any] | None = None, **options: Any) 
     )
 
 
-def refuse(call: ToolCall) -> ToolResult:
-    raise AssertionError(f"no call was expected: {call}")
-
-
 def call_own(call: ToolCall) -> ToolResult:
-    """What a child process would make of a call of one of our own functions."""
+    """What a child process would make of a call of one of our own functions; no other is
+    expected."""
+    assert call.name.startswith(OWN_FUNCTION), call.name
     module, _, name = call.name.removeprefix(OWN_FUNCTION).partition(":")
     function = getattr(importlib.import_module(module), name)
     return ToolResult(call.id, json.dumps(function(**json.loads(call.arguments))))
 
 
-def finish(flow: Flow[Any], perform: Perform = refuse) -> Any:
+def finish(flow: Flow[Any], perform: Perform = call_own) -> Any:
     """Run a flow that only makes tool calls."""
     try:
         need = next(flow)
@@ -44,7 +42,10 @@ def finish(flow: Flow[Any], perform: Perform = refuse) -> Any:
 
 
 def grade(
-    kind: str, arguments: Mapping[str, Any] | None, answer: Answer | str, perform: Perform = refuse
+    kind: str,
+    arguments: Mapping[str, Any] | None,
+    answer: Answer | str,
+    perform: Perform = call_own,
 ) -> Grade:
     """What one grader makes of one answer."""
     answer = Answer(answer) if isinstance(answer, str) else answer

@@ -284,5 +284,5 @@ def _worker_environment(home: str) -> dict[str, str]:
 
 
 def _encode_frame(request: dict[str, str | int]) -> bytes:
-    frame = json.dumps(request).encode()
+    frame = json.dumps(request, ensure_ascii=False).encode("utf-8", "surrogatepass")
     return len(frame).to_bytes(HEADER, "big") + frame

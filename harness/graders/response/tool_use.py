@@ -17,12 +17,21 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from harness.config.diagnostics import quote_text
 from harness.config.units import Flag, Whole
-from harness.graders.base import UNKNOWN, Answer, Arguments, GraderError, GraderType, Verdict
-from harness.model import ToolCall
+from harness.flows.base import Flow
+from harness.flows.child_checks import MAX_INLINE_TEXT, CheckFailed, call_in_child
+from harness.graders.base import (
+    UNKNOWN,
+    Answer,
+    Arguments,
+    GraderError,
+    GraderType,
+    Grading,
+    Verdict,
+)
 from harness.wording import pluralize
 
-_COMPARED = 50_000
-"""Pairs of different calls, expected and made, that are compared: some hundred milliseconds."""
+_COMPARED_INLINE = 2_000
+"""Pairs of calls, expected and made, that are compared in this process: some milliseconds."""
 _QUOTED = 100
 """Calls of which a reason may quote the first."""
 Match = Literal["subset", "in_order", "any_order", "exact"]
@@ -102,7 +111,7 @@ class ToolCalls(Arguments):
         return self
 
 
-def _grade_tool_calls(arguments: ToolCalls, answer: Answer) -> Verdict:
+def _grade_tool_calls(arguments: ToolCalls, answer: Answer) -> Grading:
     if answer.turns is None:
         raise GraderError(UNKNOWN, "the answer's tool calls are not known")
     if arguments.failed is not None and answer.failed_calls > arguments.failed:
@@ -111,32 +120,59 @@ def _grade_tool_calls(arguments: ToolCalls, answer: Answer) -> Verdict:
         )
     if arguments.calls is None:
         return Verdict(True)
-    made = [_Call(call.name, _parse_arguments(call)) for call in answer.tool_calls]
-    expected = [_Call(name, given) for call in arguments.calls for name, given in call.items()]
-    wrong = _find_mismatch(made, expected, arguments)
-    if not wrong:
-        return Verdict(True)
-    called = ", ".join(map(str, made[:_QUOTED])) or "nothing"
-    return Verdict(False, f"{wrong}; called: {quote_text(called, 400)}")
+    asked: dict[str, Any] = {
+        "calls": [(call.name, call.arguments) for call in answer.tool_calls],
+        "expected": [pair for call in arguments.calls for pair in call.items()],
+        "match": arguments.match,
+        "exact": arguments.exact_arguments,
+    }
+    length = sum(len(call.arguments) for call in answer.tool_calls)
+    if length > MAX_INLINE_TEXT or len(asked["calls"]) * len(asked["expected"]) > _COMPARED_INLINE:
+        return _grade_in_child(asked)
+    return _mismatch_verdict(find_call_mismatch(**asked))
 
 
-def _parse_arguments(call: ToolCall) -> Mapping[str, Any] | None:
+def _grade_in_child(asked: dict[str, Any]) -> Flow[Verdict]:
     try:
-        arguments = json.loads(call.arguments or "{}")
+        return _mismatch_verdict((yield from call_in_child(find_call_mismatch, **asked)))
+    except CheckFailed as failed:
+        raise GraderError(failed.error.kind, f"the comparison of calls failed: {failed}") from None
+
+
+def _mismatch_verdict(mismatch: str | None) -> Verdict:
+    return Verdict(mismatch is None, mismatch or "")
+
+
+def find_call_mismatch(
+    calls: Sequence[Sequence[Any]], expected: Sequence[Sequence[Any]], match: Match, exact: bool
+) -> str | None:
+    """What is wrong with the calls made, pairs of a name and arguments as JSON text, beside those
+    expected; None where nothing is."""
+    made = [_Call(name, _parse_arguments(arguments)) for name, arguments in calls]
+    wrong = _find_mismatch(made, [_Call(*pair) for pair in expected], match, exact)
+    called = ", ".join(map(str, made[:_QUOTED])) or "nothing"
+    return f"{wrong}; called: {quote_text(called, 400)}" if wrong else None
+
+
+def _parse_arguments(text: str) -> Mapping[str, Any] | None:
+    try:
+        arguments = json.loads(text or "{}")
     except (ValueError, RecursionError):
         return None
     return arguments if isinstance(arguments, dict) else None
 
 
-def _find_mismatch(made: Sequence[_Call], expected: Sequence[_Call], asked: ToolCalls) -> str:
+def _find_mismatch(
+    made: Sequence[_Call], expected: Sequence[_Call], match: Match, exact: bool
+) -> str:
     """What is wrong, empty where nothing is."""
     if not expected:
         return "no call was expected" if made else ""
-    if asked.match in ("exact", "any_order") and len(made) != len(expected):
+    if match in ("exact", "any_order") and len(made) != len(expected):
         return f"{pluralize(len(expected), 'call', 'was')} expected, not {len(made)}"
-    if asked.match in ("exact", "in_order"):
-        return _find_out_of_order(made, expected, asked.exact_arguments)
-    missing = _find_unmet(made, expected, asked.exact_arguments)
+    if match in ("exact", "in_order"):
+        return _find_out_of_order(made, expected, exact)
+    missing = _find_unmet(made, expected, exact)
     return "" if missing is None else f"{missing} was not called"
 
 
@@ -151,15 +187,11 @@ def _find_out_of_order(made: Sequence[_Call], expected: Sequence[_Call], exact: 
 
 def _find_unmet(made: Sequence[_Call], expected: Sequence[_Call], exact: bool) -> _Call | None:
     """An expected call that no call is left for, where calls are given out as well as they can be
-    (augmenting paths). Equal calls are compared once. Raises GraderError.
+    (augmenting paths). Equal calls are compared once.
     """
     owed, left = Counter(map(_to_key, expected)), Counter(map(_to_key, made))
     wanted_calls = {_to_key(call): call for call in expected}
     made_calls = {_to_key(call): call for call in made}
-    if len(owed) * len(left) > _COMPARED:
-        raise GraderError(
-            UNKNOWN, f"{len(owed):,} different calls are too many to compare with {len(left):,}"
-        )
     meeting = {
         key: [other for other, call in made_calls.items() if _is_met_by(call, wanted, exact)]
         for key, wanted in wanted_calls.items()

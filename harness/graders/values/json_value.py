@@ -15,7 +15,17 @@ from pydantic import Field
 
 from harness.config.diagnostics import quote_text
 from harness.config.units import Flag
-from harness.graders.base import Answer, Arguments, GraderType, Verdict, to_text
+from harness.flows.base import Flow
+from harness.flows.child_checks import MAX_INLINE_TEXT, CheckFailed, call_in_child
+from harness.graders.base import (
+    Answer,
+    Arguments,
+    GraderError,
+    GraderType,
+    Grading,
+    Verdict,
+    to_text,
+)
 from harness.wording import pluralize
 
 _FENCE = "```"
@@ -142,15 +152,36 @@ class JSONArguments(Arguments):
     )
 
 
-def _grade_json(arguments: JSONArguments, answer: Answer) -> Verdict:
+def _grade_json(arguments: JSONArguments, answer: Answer) -> Grading:
+    asked: dict[str, Any] = {"text": answer.text, "strict": arguments.strict}
+    if "expected" in arguments.model_fields_set:
+        asked["expected"] = _expected_value(arguments.expected)
+    if len(answer.text) > MAX_INLINE_TEXT:
+        return _grade_in_child(asked)
+    return _misfit_verdict(find_json_misfit(**asked))
+
+
+def _grade_in_child(asked: dict[str, Any]) -> Flow[Verdict]:
     try:
-        value = parse_json_answer(answer.text, strict=arguments.strict)
+        return _misfit_verdict((yield from call_in_child(find_json_misfit, **asked)))
+    except CheckFailed as failed:
+        raise GraderError(failed.error.kind, f"the comparison failed: {failed}") from None
+
+
+def _misfit_verdict(misfit: str | None) -> Verdict:
+    return Verdict(misfit is None, misfit or "")
+
+
+def find_json_misfit(text: str, strict: bool, **expected: Any) -> str | None:
+    """Why an answer's text is no JSON, or not the value `expected`, where one is given; None where
+    it is."""
+    try:
+        value = parse_json_answer(text, strict=strict)
+        return find_difference(expected["expected"], value) if expected else None
     except NotJSONError as invalid:
-        return Verdict(False, str(invalid))
-    if "expected" not in arguments.model_fields_set:
-        return Verdict(True)
-    differs = find_difference(_expected_value(arguments.expected), value)
-    return Verdict(differs is None, differs or "")
+        return str(invalid)
+    except RecursionError:
+        return "nested too deeply"
 
 
 def _expected_value(value: Any) -> Any:

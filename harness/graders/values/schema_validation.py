@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from pydantic import Field, field_validator
 
-from harness.config.json_validation import MAX_INLINE_STEPS, TooManySteps, find_violation
+from harness.config.json_validation import TooManySteps, find_violation
 from harness.config.schema_check import check_schema
 from harness.config.units import Flag
 from harness.flows.base import Flow
-from harness.flows.child_checks import CheckFailed, find_violation_in_child
+from harness.flows.child_checks import CheckFailed, call_in_child, check_here
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Grading, Verdict
 from harness.graders.values.json_value import NotJSONError, parse_json_answer
 
@@ -37,23 +38,35 @@ class Schema(Arguments):
         return schema
 
 
-def _grade_json_schema(arguments: Schema, answer: Answer) -> Grading:
+def find_schema_misfit(
+    text: str, schema: dict[str, Any] | bool, strict: bool, formats: bool, max_steps: float = inf
+) -> str | None:
+    """Why an answer's text is no JSON, or where its value does not fit; None where it does. Raises
+    TooManySteps.
+    """
     try:
-        value = parse_json_answer(answer.text, strict=arguments.strict)
+        value = parse_json_answer(text, strict=strict)
     except NotJSONError as invalid:
-        return Verdict(False, str(invalid))
+        return str(invalid)
+    return find_violation(schema, value, max_steps, formats=formats)
+
+
+def _grade_json_schema(arguments: Schema, answer: Answer) -> Grading:
+    asked: dict[str, Any] = {
+        "text": answer.text,
+        "schema": arguments.document,
+        "strict": arguments.strict,
+        "formats": arguments.format,
+    }
     try:
-        return _fit_verdict(
-            find_violation(arguments.document, value, MAX_INLINE_STEPS, formats=arguments.format)
-        )
+        return _fit_verdict(check_here(find_schema_misfit, **asked))
     except TooManySteps:
-        return _grade_in_child(arguments, value)
+        return _grade_in_child(asked)
 
 
-def _grade_in_child(arguments: Schema, value: Any) -> Flow[Verdict]:
-    schema, formats = arguments.document, arguments.format
+def _grade_in_child(asked: dict[str, Any]) -> Flow[Verdict]:
     try:
-        return _fit_verdict((yield from find_violation_in_child(schema, value, formats=formats)))
+        return _fit_verdict((yield from call_in_child(find_schema_misfit, **asked)))
     except CheckFailed as failed:
         raise GraderError(failed.error.kind, f"the schema check failed: {failed}") from None
 
