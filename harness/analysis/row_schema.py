@@ -205,7 +205,7 @@ TRIALS: Sequence[Column[TrialRow]] = [
     Column(
         "configuration",
         "category",
-        "prompt · target · setting, as people read it",
+        "prompt · target · setting, as shown in reports",
         "label",
     ),
     Column("key", "text", "the trial's key", "record.key"),
@@ -218,7 +218,7 @@ TRIALS: Sequence[Column[TrialRow]] = [
     Column(
         "row",
         "category",
-        "the file and line of a case without an id of its own, by which reports name it",
+        "the file and line of a case without its own id, as shown in reports",
         lambda row: row.record.row or None,
     ),
     Column(
@@ -230,13 +230,13 @@ TRIALS: Sequence[Column[TrialRow]] = [
     Column(
         "input",
         "long text",
-        "the prompt as it was rendered: a lone message's text, else `role: text` for each message",
+        "the rendered prompt: the text of a single message, else `role: text` for each message",
         lambda row: asked_text(row.record),
     ),
     Column(
         "expected",
         "text",
-        "what was expected: text as it is, anything else as JSON",
+        "the expected answer: text unchanged, anything else as JSON",
         lambda row: plain_text(row.record.expected),
     ),
     Column(
@@ -260,7 +260,7 @@ TRIALS: Sequence[Column[TrialRow]] = [
     Column(
         "steps",
         "long text",
-        "a conversation's calls, their results and its turns before the answer, one a line",
+        "the conversation before the answer: tool calls, their results and turns, one per line",
         lambda row: conversation_steps(row.record),
     ),
     Column("finish_reason", "category", "why the model stopped", "response.finish_reason"),
@@ -288,7 +288,7 @@ TRIALS: Sequence[Column[TrialRow]] = [
         "where the trial broke: target, transport, provider, tool, grader or budget",
         "error.boundary",
     ),
-    Column("error_kind", "category", "the error's short stable name", "error.kind"),
+    Column("error_kind", "category", "the kind of error, a short stable name", "error.kind"),
     Column("error_message", "text", "the error as a sentence", "error.message"),
     Column(
         "owed",
@@ -299,7 +299,7 @@ TRIALS: Sequence[Column[TrialRow]] = [
     Column(
         "tokens_source",
         "category",
-        "where the token counts are from: reported, counted or estimated",
+        "the source of the token counts: reported, counted or estimated",
         "usage.source",
     ),
     Column(
@@ -317,7 +317,7 @@ TRIALS: Sequence[Column[TrialRow]] = [
     Column(
         "flags",
         "category",
-        "everything the record and its response were flagged with, as a JSON array",
+        "all flags of the record and its response, as a JSON array",
         _flags_text,
     ),
 ]
@@ -390,11 +390,11 @@ EXCHANGES: Sequence[Column[ExchangeRow]] = [
     Column("run", "category", "the run's id", "run.id"),
     Column("position", "category", "place in the flow: t0, t1, g0.0, …", "exchange.position"),
     Column("role", "category", "the flow's role: target, judge, …", "exchange.role"),
-    Column("sent_to", "category", "the target that was asked", "exchange.target"),
+    Column("sent_to", "category", "the target the request was sent to", "exchange.target"),
     Column(
-        "grading", "flag", "asked by a grader", lambda row: row.exchange.role not in _NOT_GRADING
+        "grading", "flag", "sent by a grader", lambda row: row.exchange.role not in _NOT_GRADING
     ),
-    Column("model", "category", "the model id the server says it served", "response.model"),
+    Column("model", "category", "the model id that the server reported", "response.model"),
     Column(
         "fingerprint",
         "category",
@@ -405,10 +405,10 @@ EXCHANGES: Sequence[Column[ExchangeRow]] = [
     Column(
         "error_kind",
         "category",
-        "the error's short stable name",
+        "the kind of error, a short stable name",
         "error.kind",
     ),
-    Column("started", "time", "wall time (UTC) the first attempt was let go", _started),
+    Column("started", "time", "wall-clock time (UTC) when the first attempt started", _started),
     Column("attempts", "integer", "attempts made", "attempts"),
     Column(
         "retries",
@@ -490,7 +490,7 @@ GRADES: Sequence[Column[Grade]] = [
     Column(
         "value",
         "float",
-        "1 or 0 for a verdict, the number for a score; null for a label",
+        "1 or 0 for a verdict, the number of a score; null for a label",
         lambda grade: None if isinstance(grade.value, str | None) else float(grade.value),
     ),
     Column(
@@ -501,8 +501,8 @@ GRADES: Sequence[Column[Grade]] = [
     ),
     Column("passed", "boolean", "whether it passed, where it can fail", "passed"),
     Column("weight", "float", "its weight; 0 only reports", "weight"),
-    Column("threshold", "float", "the number a score must reach to pass", "threshold"),
-    Column("reason", "long text", "why, in the grader's words", "reason"),
+    Column("threshold", "float", "the minimum score to pass", "threshold"),
+    Column("reason", "long text", "the grader's reason", "reason"),
     Column(
         "error", "text", "why it is ungraded", lambda grade: grade.error and grade.error.message
     ),

@@ -76,13 +76,13 @@ SPEND: Sequence[Column[TrialExchanges]] = [
     Column(
         "started",
         "time",
-        "wall time (UTC) the first request was let go",
+        "wall-clock time (UTC) when the first request started",
         lambda sums: sums.earliest("started"),
     ),
     Column(
         "attempts",
         "integer",
-        "attempts over all of the trial's exchanges with its target",
+        "attempts in all of the trial's exchanges with its target",
         lambda sums: sums.count("attempts"),
     ),
     Column(

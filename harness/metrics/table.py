@@ -281,14 +281,14 @@ _ROWS = (
         "tpot",
         "time per output token",
         "`(last_token − first_token) / (output tokens − 1)`, from reported tokens: the first event"
-        " is taken to carry one; null below two tokens or two arrivals",
+        " is assumed to carry one token; null below two tokens or two events",
         definitions.time_per_output_token,
         absent=f"{_UNTIMED}, and two reported output tokens are needed",
     ),
     _response_metric(
         "queue",
         "queue time",
-        "`started − due`: what slots and rate limits held back",
+        "`started − due`: waiting for a slot and for rate limits",
         definitions.queue_time,
         needs="timing",
     ),
@@ -298,15 +298,15 @@ _ROWS = (
     _response_metric(
         "response_time",
         "response time",
-        "`last_token − due` of the *first* attempt: what a caller felt, with queue, failed attempts"
-        " and waits",
+        "`last_token − due` of the *first* attempt: as a caller experiences it, including queue"
+        " time, failed attempts and waits",
         definitions.response_time,
         needs="timing",
     ),
     _response_metric(
         "trailer",
         "trailer time",
-        "`done − last_token`: usage frames and what else follows the answer",
+        "`done − last_token`: usage and other events after the answer",
         definitions.trailer_time,
     ),
     _response_metric(
@@ -361,8 +361,8 @@ _ROWS = (
         title="cost",
         unit="dollars",
         about=(
-            "US dollars for all answers, retries included, replayed ones at their original cost,"
-            " judges not included"
+            "US dollars for all answers, including retries and the original cost of replayed"
+            " answers; judges not included"
         ),
         aggregate=Sum(columns=("cost",), complete=True),
         absent=_UNPRICED,
@@ -373,8 +373,8 @@ _ROWS = (
         title="estimated cost",
         unit="dollars",
         about=(
-            "US dollars for answers of unknown cost, by estimated tokens: the server reported none;"
-            " not in `cost`"
+            "US dollars, from estimated tokens, for answers whose tokens the server did not report;"
+            " not included in `cost`"
         ),
         aggregate=Sum(columns=("estimated_cost",)),
         absent="no answer of unknown cost has a target with a price",
@@ -385,7 +385,7 @@ _ROWS = (
         name="cost_per_request",
         title="cost per request",
         unit="dollars",
-        about="mean cost of an answered trial, of those whose cost is known",
+        about="mean cost of the answered trials whose cost is known",
         aggregate=Mean(columns=("cost",), answered=True),
         absent=_UNPRICED,
     ),
@@ -393,7 +393,7 @@ _ROWS = (
         name="cost_per_1000",
         title="cost per 1,000 requests",
         unit="dollars",
-        about="US dollars per 1,000 answered trials, from those whose cost is known",
+        about="mean cost of the answered trials whose cost is known × 1,000",
         aggregate=Ratio(columns=("cost",), scale=1_000, answered=True),
         absent=_UNPRICED,
         shown=(Shown("cost/1,000 req", 3),),
@@ -403,7 +403,7 @@ _ROWS = (
         name="price_per_mtok",
         title="price per million tokens",
         unit="dollars",
-        about="US dollars per million tokens, in and out, as it came out",
+        about="cost / (input + output tokens) × 1,000,000",
         aggregate=Ratio(columns=("cost", "input_tokens", "output_tokens"), scale=1_000_000),
         absent=_UNPRICED,
         shown=(Shown("per MTok", 14),),

@@ -30,7 +30,8 @@ PROVIDERS = (
         simulator_path="/vllm/v1",
         notes=(
             "`guided_json` is sent as `structured_outputs: {json}`; `strict: true` in functions"
-            " whose schema is closed, without which forced calls are not held to it"
+            " whose schema is closed, because vLLM does not otherwise enforce the schema of forced"
+            " calls"
         ),
         models=(
             Capabilities(
@@ -131,7 +132,7 @@ PROVIDERS = (
         simulator_path="/mistral/v1",
         notes=(
             "`tool_choice: any` for required; call ids of nine letters and digits; no"
-            " `stream_options`; its chunks of thinking are the reasoning"
+            " `stream_options`; its thinking chunks are read as reasoning"
         ),
         models=(
             Capabilities(

@@ -25,7 +25,7 @@ def columns(frame: str) -> str:
     rows = [
         (f"`{column.name}`", column.pandas_dtype, column.description) for column in FRAMES[frame]
     ]
-    return markdown_table(("column", "dtype", "holds"), rows)
+    return markdown_table(("column", "dtype", "meaning"), rows)
 
 
 @pytest.mark.parametrize("frame", FRAMES)

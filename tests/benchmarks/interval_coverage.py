@@ -154,7 +154,7 @@ def main() -> None:
     parser.add_argument("--tiny", action="store_true", help="a few, to see that it runs")
     options = parser.parse_args()
     sets = 5 if options.tiny else options.sets
-    print("| figure | holds the truth | worst cell | low end above it | no interval |")
+    print("| figure | coverage | worst cell | lower bound too high | no interval |")
     print("|---|---|---|---|---|")
     for row in (*rate_rows(sets), *other_rows(sets)):
         print(row, flush=True)

@@ -29,8 +29,8 @@ def providers_table() -> str:
     own = [each for each in PROVIDERS.values() if each.address and not is_chat_vendor(each)]
     head = [
         "provider",
-        "address, unless `base_url` says otherwise",
-        "API key, unless `api_key` says otherwise",
+        "default address (`base_url`)",
+        "default API key variable (`api_key`)",
     ]
     rows = [
         [f"`{each.name}`", "; ".join(filter(None, (f"`{each.address}`", each.notes))), key(each)]
@@ -42,7 +42,7 @@ def providers_table() -> str:
 def vendors_table() -> str:
     """Where the vendors of chat completions are, and how they deviate from OpenAI."""
     vendors = [each for each in PROVIDERS.values() if is_chat_vendor(each)]
-    head = ["provider", "address", "API key", "names of parameters", "besides"]
+    head = ["provider", "address", "API key", "parameter names", "differences"]
     rows = [
         [f"`{each.name}`", f"`{each.address}`", key(each), renamed(each), each.notes]
         for each in vendors
