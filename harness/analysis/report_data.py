@@ -46,7 +46,8 @@ class GateResult(Struct, frozen=True):
 class RunHeader(Struct, frozen=True):
     """Where one run's figures come from.
 
-    `graded` answers have a grader, and `ungraded` of them no grade. `simulated` names its simulated
+    `graded` answers have a grader, and `ungraded` of them no grade; `ungraded_parts` names the
+    configurations and graders of which too many have none. `simulated` names its simulated
     targets; `targets` are facts by name, and `helpers` those of the targets it asked besides.
     `lag_p99` is by how many seconds the client's event loop ran late, `in_flight` the most requests
     it had under way at once; the worst of its sessions. `selection` are the options that left out
@@ -78,6 +79,7 @@ class RunHeader(Struct, frozen=True):
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     replay_gap: str = ""
+    ungraded_parts: tuple[str, ...] = ()
     lag_p99: float | None = None
     in_flight: int | None = None
     selection: str = ""
@@ -104,7 +106,13 @@ class RunHeader(Struct, frozen=True):
 
     @property
     def has_too_many_ungraded(self) -> bool:
-        """Whether more of its answers could not be graded than the suite tolerates."""
+        """Whether more of its answers, of a configuration's or a grader's could not be graded than
+        the suite tolerates."""
+        return bool(self.ungraded_parts) or self.exceeds_ungraded_rate
+
+    @property
+    def exceeds_ungraded_rate(self) -> bool:
+        """Whether the share of ungraded answers is too large in the whole run."""
         return self.ungraded_rate is not None and self.ungraded_rate > self.max_ungraded_rate
 
 
@@ -400,9 +408,15 @@ class Report(Struct, frozen=True):
             )
         if self.verdict == "ungraded":
             answers = pluralize(sum(run.graded for run in self.runs), "answer")
+            parts = [
+                part
+                for run in self.runs
+                if not run.exceeds_ungraded_rate
+                for part in run.ungraded_parts
+            ]
             return (
-                f"{sum(run.ungraded for run in self.runs):,} of {answers} could not be graded;"
-                f" {self._gates_said}"
+                f"{sum(run.ungraded for run in self.runs):,} of {answers} could not be graded"
+                f"{f', above all in {parts[0]}' if parts else ''}; {self._gates_said}"
             )
         return self._gates_said
 

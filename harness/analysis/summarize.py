@@ -28,6 +28,7 @@ from harness.analysis.role_costs import role_uses
 from harness.analysis.row_schema import configuration_label
 from harness.analysis.stats import count_distinct
 from harness.analysis.target_pace import target_paces
+from harness.analysis.ungraded import ungraded_parts
 from harness.analysis.warnings import collect_warnings
 from harness.flows.base import TARGET
 from harness.metrics.table import METRICS
@@ -174,6 +175,7 @@ def _build_header(manifest: Manifest, frames: Frames) -> RunHeader:
         errors=int((mine["outcome"] == "error").sum()),
         graded=int((has_grade & (mine["outcome"] != "error").to_numpy()).sum()),
         ungraded=int((mine["outcome"] == "ungraded").sum()),
+        ungraded_parts=ungraded_parts(frames, manifest.id, manifest.max_ungraded_rate),
         arithmetic=manifest.arithmetic,
         seed=manifest.seed,
         max_error_rate=manifest.max_error_rate,

@@ -78,21 +78,27 @@ def _run_warnings(runs: Sequence[RunHeader]) -> Iterator[str]:
                 f"{name} has too many errors: {share} of its trials ended in one, more than the"
                 f" {most} tolerated (`max_error_rate`). Its figures describe the rest."
             )
-        if run.ungraded_rate is not None and run.has_too_many_ungraded:
-            share, most = (
-                formatting.format_percent(run.ungraded_rate),
-                formatting.format_percent(run.max_ungraded_rate),
-            )
-            yield (
-                f"{name} gives no verdict: {share} of its answers could not be graded, more than"
-                f" the {most} tolerated (`max_ungraded_rate`). Its figures describe the rest."
-            )
+        if run.has_too_many_ungraded:
+            yield f"{name} gives no verdict: {_ungraded_share(run)}. Its figures describe the rest."
     simulated = dict.fromkeys(target for run in runs for target in run.simulated)
     if simulated:
         yield (
             f"Simulated: {formatting.join_names(list(simulated))}. Figures from a simulator say"
             " nothing about a real model."
         )
+
+
+def _ungraded_share(run: RunHeader) -> str:
+    """How many answers have no grade, of the run or of the parts that have too few."""
+    tolerated = (
+        f"more than the {formatting.format_percent(run.max_ungraded_rate)} tolerated"
+        " (`max_ungraded_rate`)"
+    )
+    if run.exceeds_ungraded_rate:
+        share = formatting.format_percent(run.ungraded_rate)
+        return f"{share} of its answers could not be graded, {tolerated}"
+    parts = formatting.join_names(list(run.ungraded_parts), 3)
+    return f"the answers that could not be graded are {tolerated} in {parts}"
 
 
 def _replay_warnings(runs: Sequence[RunHeader], trials: Any) -> Iterator[str]:

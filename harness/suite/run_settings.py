@@ -127,7 +127,8 @@ class RunSpec(SuiteModel):
     max_ungraded_rate: Share = Field(
         0.05,
         description=(
-            "The share of answers that could not be graded above which the run gives no verdict."
+            "The share of answers that could not be graded above which the run gives no verdict;"
+            " also of one configuration or one grader, from 3 ungraded answers on."
         ),
     )
 

@@ -42,8 +42,8 @@ def answers(build: ModuleType, passed: int, failed: int, broken: int = 0) -> lis
     return records + [build.errored(f"e{i}") for i in range(broken)]
 
 
-def ungraded(build: ModuleType, count: int) -> list[Record]:
-    missing = Grade("judge", None, error=Error("grader", "unreadable", "no verdict in it"))
+def ungraded(build: ModuleType, count: int, grader: str = "judge") -> list[Record]:
+    missing = Grade(grader, None, error=Error("grader", "unreadable", "no verdict in it"))
     return [build.record(f"u{i}", passed=None, grades=(missing,)) for i in range(count)]
 
 
@@ -297,7 +297,7 @@ def test_exit_codes(build: ModuleType) -> None:
     assert code([]) == ExitCode.USAGE
     assert code(good, "pass_rate >= 0.9", planned=101) == ExitCode.INFRASTRUCTURE
     assert code(good, planned=101) == ExitCode.INFRASTRUCTURE
-    some, many = good + ungraded(build, 5), good + ungraded(build, 6)
+    some, many = (good + ungraded(build, count, "equals") for count in (5, 6))
     assert code(some, "pass_rate >= 0.9") == ExitCode.OK
     assert code(many, "pass_rate >= 0.9") == ExitCode.INFRASTRUCTURE
     assert code(many, "pass_rate >= 0.999") == ExitCode.INFRASTRUCTURE
@@ -339,6 +339,49 @@ def test_ungraded_answers_are_in_headline_gate_and_warnings(build: ModuleType) -
     )
     assert "17 of 24 answers could not be graded." in found.gates[0].detail
     assert any("(judge 17 times, most often: no verdict in it)" in text for text in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("missing", "of", "tolerated", "part"),
+    [
+        (12, 20, 0.05, "terse · scout · temperature=9 (12 of 20)"),
+        (3, 20, 0.05, "terse · scout · temperature=9 (3 of 20)"),
+        (1, 3, 0.05, None),
+        (2, 3, 0.05, None),
+        (3, 3, 0.05, "terse · scout · temperature=9 (3 of 3)"),
+        (3, 100, 0.05, None),
+        (12, 20, 0.6, None),
+    ],
+)
+def test_one_configuration_without_grades_does_not_hide_among_others(
+    build: ModuleType, missing: int, of: int, tolerated: float, part: str | None
+) -> None:
+    fine = [build.record(f"p{i}", setting={"temperature": n}) for n in range(8) for i in range(90)]
+    mine = [
+        replace(each, setting={"temperature": 9}) for each in ungraded(build, missing, "equals")
+    ]
+    mine += [build.record(f"g{i}", setting={"temperature": 9}) for i in range(of - missing)]
+    found, manifest = judged(build, fine + mine, "pass_rate >= 0.9", max_ungraded_rate=tolerated)
+    code = gates.choose_exit_code(found, manifest)
+    assert code == (ExitCode.OK if part is None else ExitCode.INFRASTRUCTURE)
+    if part is not None:
+        assert found.headline == (
+            f"{missing} of {720 + of} answers could not be graded, above all in {part}; the gate"
+            " holds"
+        )
+        assert any(f"(`max_ungraded_rate`) in {part}" in text for text in found.warnings)
+
+
+def test_one_grader_without_grades_does_not_hide_among_others(build: ModuleType) -> None:
+    rare = Grade("rare", None, error=Error("grader", "raised", "no JSON"))
+    fine = [build.record(f"p{i}") for i in range(200)]
+    broken = [build.record(f"r{i}", passed=None, grades=(rare,)) for i in range(4)]
+    found, _ = judged(build, fine + broken)
+    assert found.runs[0].ungraded_parts == ("grader rare (4 of 4)",)
+    assert found.verdict == "ungraded"
+    silent = replace(rare, weight=0)
+    unweighted = [build.record(f"r{i}", grades=(silent,)) for i in range(4)]
+    assert judged(build, fine + unweighted)[0].runs[0].ungraded_parts == ()
 
 
 def test_answers_without_a_grader_do_not_dilute_the_ungraded(build: ModuleType) -> None:
