@@ -19,6 +19,7 @@ from harness.analysis import formatting
 from harness.analysis.frame import Frames
 from harness.analysis.report_data import CaseAnswer, CaseRow, Cell, GradeLine, RenderedPrompt
 from harness.analysis.row_schema import plain_text
+from harness.wording import pluralize
 
 CASE_LIMIT = 200
 """Cases shown at most."""
@@ -174,9 +175,9 @@ def _build_case_row(
         expected=None if pd.isna(head.expected) else _truncate_text(head.expected, REASON_LIMIT),
         cells=tuple(found),
         row="" if pd.isna(head.row) else head.row,
-        input=_cut_text(describe_input(head.vars, head.input), PREVIEW_LIMIT),
+        input=_truncate_text(describe_input(head.vars, head.input), PREVIEW_LIMIT),
         prompts=tuple(
-            RenderedPrompt(each.prompt, _cut_text(each.input, PREVIEW_LIMIT))
+            RenderedPrompt(each.prompt, _truncate_text(each.input, PREVIEW_LIMIT))
             for each in asked[:PROMPTS_PER_CASE]
             if not pd.isna(each.input)
         ),
@@ -185,22 +186,63 @@ def _build_case_row(
 
 def describe_input(variables: Any, asked: Any) -> str:
     """What a case put into its prompt, from the columns `vars` and `input`: a lone variable's
-    value, else `name: value` lines, without variables that the prompt does not show."""
+    value, else `name: value` lines, without variables that the prompt does not show. Of a
+    conversation the last thing the user said stands for all."""
     prompt = "" if pd.isna(asked) else asked
     if pd.isna(variables):
         return prompt
     try:
-        values = {name: plain_text(value) or "" for name, value in json.loads(variables).items()}
+        values = {name: _readable_value(value) for name, value in json.loads(variables).items()}
     except (ValueError, RecursionError):  # cut, because it is long
         return str(variables)
-    shown = {name: text for name, text in values.items() if text and text in prompt} or values
+    shown = {name: text for name, (text, said) in values.items() if said and said in prompt}
+    shown = shown or {name: text for name, (text, _) in values.items()}
     if len(shown) == 1:
         return next(iter(shown.values()))
     return "\n".join(f"{name}: {text}" for name, text in shown.items())
 
 
-def _cut_text(text: str, limit: int) -> str:
-    return text if len(text) <= limit else f"{text[:limit]}…"
+def _readable_value(value: Any) -> tuple[str, str]:
+    """A variable as it is shown, and the part of it that its prompt has."""
+    turns = _as_turns(value)
+    if not turns:
+        text = plain_text(value) or ""
+        return text, text
+    asked = [place for place, (role, _) in enumerate(turns) if role == "user"]
+    place = asked[-1] if asked else len(turns) - 1
+    said = turns[place][1]
+    left_out = [
+        pluralize(count, f"{which} turn")
+        for which, count in (("earlier", place), ("later", len(turns) - place - 1))
+        if count
+    ]
+    return (f"(… {', '.join(left_out)}) {said}" if left_out else said), said
+
+
+def _as_turns(value: Any) -> list[tuple[str, str]]:
+    """The role and text of each turn of a conversation, or of one as JSON; empty for anything
+    else."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return []
+    if not isinstance(value, list) or not all(
+        isinstance(turn, dict) and isinstance(turn.get("role"), str) and "content" in turn
+        for turn in value
+    ):
+        return []
+    return [(turn["role"], _turn_text(turn["content"])) for turn in value]
+
+
+def _turn_text(content: Any) -> str:
+    """The text of a turn, or of its parts; images are named, as in prompts."""
+    if not isinstance(content, list):
+        return plain_text(content) or ""
+    parts = (part if isinstance(part, dict) else {"text": part} for part in content)
+    return "\n".join(
+        text if isinstance(text := part.get("text"), str) else "[image]" for part in parts
+    )
 
 
 def _build_answer(trial: Any, grades: list[GradeLine]) -> CaseAnswer:

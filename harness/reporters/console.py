@@ -7,7 +7,8 @@ server wrote never begins a line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from typing import Any
 
@@ -20,7 +21,7 @@ from rich.text import Text
 from harness.analysis import formatting
 from harness.analysis.report_data import CaseAnswer, CaseRow, Cell, GradeLine, Report
 from harness.reporters.escape import escape_for, one_line
-from harness.reporters.listings import SLOWED, list_tables
+from harness.reporters.listings import SLOWED, Listing, list_tables
 from harness.reporters.ranking import rank_configurations
 from harness.reporters.tables import (
     VERDICTS,
@@ -85,13 +86,15 @@ def render_for_terminal(report: Report, width: int | None, color: bool) -> str:
     )
     for part in _report_parts(report, width):
         console.print(part)
-    return "\n".join(line.rstrip() for line in sink.getvalue().splitlines()) + "\n"
+    lines = (line.rstrip() for line in sink.getvalue().splitlines())
+    # Two tables in a row have a blank line each.
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 
 
 def _report_parts(report: Report, width: int) -> Iterator[Any]:
     yield from _header_lines(report)
     yield from _configuration_grid(report, width)
-    yield from list(_listing_grids(report)) or [Text()]
+    yield from list(_listing_grids(report, width)) or [Text()]
     yield from _failing_cases(report, width)
     yield from _error_lines(report)
     yield from _gate_grid(report)
@@ -155,23 +158,33 @@ def _table_notes(report: Report, whole: ConfigurationTable, table: Configuration
     return [*notes, f"{pluralize(rest, 'configuration')} not shown"] if rest else notes
 
 
-def _listing_grids(report: Report) -> Iterator[Any]:
+def _listing_grids(report: Report, width: int) -> Iterator[Any]:
     """The small tables; models, whose names are long, are in the report, and what slowed a target
     down stands below."""
     for listing in list_tables(report, brief=True):
-        shown = listing.narrow(("model", SLOWED))
+        whole = listing.narrow(("model", SLOWED))
+        shown = _fit_listing(whole, width)
         grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
         for title, side in zip(shown.titles, shown.sides, strict=True):
             grid.add_column(title, justify="left" if side == "l" else "right", overflow="fold")
         for row in shown.rows:
             grid.add_row(*(Text(_axis_text(cell)) for cell in row))
         yield grid
+        if hidden := [title for title in whole.titles if title not in shown.titles]:
+            yield Text(f"more in the report: {', '.join(hidden)}.", "dim")
         if SLOWED in listing.titles:
             yield from (
                 _hanging_indent("  ", Text(_escape(f"{row[0]} {row[-1]}"), "yellow"))
                 for row in listing.rows
                 if row[-1] != formatting.UNKNOWN
             )
+
+
+def _fit_listing(listing: Listing, width: int) -> Listing:
+    """The table without as many of its last columns as it takes to fit the width."""
+    while len(listing.titles) > 2 and _columns_width(listing.titles, listing.rows) > width:
+        listing = listing.narrow(listing.titles[-1:])
+    return listing
 
 
 def _axis_text(text: str) -> str:
@@ -197,8 +210,13 @@ def _fit_table(table: ConfigurationTable, width: int) -> ConfigurationTable:
 
 def _table_width(table: ConfigurationTable) -> int:
     titles = (*table.axes, *(figure.title for figure in table.figures))
-    columns = zip(titles, *table.rows, strict=True)
-    return sum(max(cell_len(_axis_text(cell)) for cell in column) + 3 for column in columns)
+    return _columns_width(titles, table.rows)
+
+
+def _columns_width(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """How wide a table is as it is printed, its edges and the gaps between columns included."""
+    columns = zip(titles, *rows, strict=True)
+    return sum(max(cell_len(_axis_text(cell)) for cell in column) + 3 for column in columns) - 1
 
 
 def _failing_cases(report: Report, width: int) -> Iterator[Any]:

@@ -28,7 +28,7 @@ from jinja2 import (
 from jinja2.bccache import Bucket
 
 from harness.analysis import formatting
-from harness.analysis.report_data import CaseAnswer, CaseRow, Configuration, Report
+from harness.analysis.report_data import CaseAnswer, CaseRow, Cell, Configuration, Report
 from harness.model import Image
 from harness.model.images import MEDIA_TYPES, describe_image
 from harness.reporters.escape import make_visible, one_line
@@ -52,6 +52,16 @@ GATE_LIMIT = 200
 ERROR_LIMIT = 50
 CELL_LIMIT = 60
 """Configurations shown side by side for one case."""
+
+MOODS = {
+    "pass": "passed",
+    "fail": "failed",
+    "mixed": "some repeats failed",
+    "error": "error",
+    "ungraded": "ungraded",
+    "none": "no verdict",
+}
+"""Class of a mark -> what it says. Each has a shape of its own: colour alone tells nobody."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
@@ -127,6 +137,7 @@ def _template_context(report: Report, drawn: Mapping[str, bytes]) -> dict[str, A
         "plots": [(*_PLOTS[name], _svg_data_url(svg)) for name, svg in drawn.items()],
         "plot_note": describe_choice(report),
         "cases": [_case_context(case, labels) for case in report.cases],
+        "legend": _mood_legend(report),
         "listings": list(list_tables(report)),
         "errors": report.errors[:ERROR_LIMIT],
         "totals": total_facts(report),
@@ -217,7 +228,7 @@ def _case_context(case: CaseRow, labels: Sequence[str]) -> dict[str, Any]:
         "row": case,
         "pictures": [_image_source(image) for image in case.images],
         "dots": [
-            (_outcome_class(cell.passed, cell.failed, cell.errors), labels[cell.configuration])
+            (mood := _cell_mood(cell), f"{labels[cell.configuration]}: {MOODS[mood]}")
             for cell in case.cells[:CELL_LIMIT]
         ],
         "cells": [
@@ -227,6 +238,12 @@ def _case_context(case: CaseRow, labels: Sequence[str]) -> dict[str, Any]:
         "hidden": max(0, len(cells) - CELL_LIMIT),
         "trials": sum(cell.n for cell in case.cells),
     }
+
+
+def _mood_legend(report: Report) -> list[tuple[str, str]]:
+    """The marks on the page, and what each says."""
+    seen = {_cell_mood(cell) for case in report.cases for cell in case.cells[:CELL_LIMIT]}
+    return [(mood, said) for mood, said in MOODS.items() if mood in seen]
 
 
 def _image_source(image: Image) -> tuple[str | None, str]:
@@ -244,10 +261,19 @@ def _image_source(image: Image) -> tuple[str | None, str]:
     return f"data:{image.media_type};base64,{image.data}", about
 
 
-def _outcome_class(passed: int, failed: int, errors: int) -> str:
-    if failed:
-        return "mixed" if passed else "fail"
-    return "error" if errors else "pass" if passed else "none"
+def _cell_mood(cell: Cell) -> str:
+    """Which of `MOODS` a cell is in: that of what is most worth reading."""
+    if cell.failed:
+        return "mixed" if cell.passed else "fail"
+    return (
+        "error"
+        if cell.errors
+        else "ungraded"
+        if cell.ungraded
+        else "pass"
+        if cell.passed
+        else "none"
+    )
 
 
 def _answer_context(answer: CaseAnswer) -> dict[str, Any]:

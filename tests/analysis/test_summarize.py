@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import ModuleType
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from harness.analysis import stats
-from harness.analysis.case_table import CASE_LIMIT, PREVIEW_LIMIT
+from harness.analysis.case_table import CASE_LIMIT, PREVIEW_LIMIT, describe_input
 from harness.analysis.error_groups import message_shape
 from harness.analysis.frame import build_frames
 from harness.analysis.summarize import build_report
@@ -460,3 +461,37 @@ def test_p99_is_given_without_an_interval_where_none_exists(build: ModuleType) -
         40,
         61,
     )
+
+
+@pytest.mark.parametrize(
+    ("turns", "asked", "shown"),
+    [
+        ([("user", "Hi")], "Hi", "Hi"),
+        (
+            [("system", "Be kind."), ("user", "Hi"), ("assistant", "Yes?"), ("user", "When?")],
+            "system: Be kind.\nuser: Hi\nassistant: Yes?\nuser: When?",
+            "(… 3 earlier turns) When?",
+        ),
+        (
+            [("user", "Hi"), ("assistant", "Sure: ")],
+            "user: Hi\nassistant: Sure: ",
+            "(… 1 later turn) Hi",
+        ),
+        ([("assistant", "Hello")], "Hello", "Hello"),
+        (
+            [("user", [{"type": "text", "text": "Hi"}, {"type": "image_url"}])],
+            "Hi\n[image]",
+            "Hi\n[image]",
+        ),
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_of_a_conversation_the_last_question_is_shown(
+    turns: list[tuple[str, object]], asked: str, shown: str, as_json: bool
+) -> None:
+    rows = [{"role": role, "content": content} for role, content in turns]
+    value = json.dumps(rows) if as_json else rows
+    alone = describe_input(json.dumps({"input": value}), asked)
+    assert alone == shown
+    beside = describe_input(json.dumps({"input": value, "ideal": ["unseen"]}), asked)
+    assert beside == shown
