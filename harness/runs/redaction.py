@@ -38,6 +38,10 @@ was cut."""
 TAIL_LENGTH = 6
 """Characters of its end that are redacted behind a cut."""
 
+MAX_HITS = 1_000
+"""Places of a text that are looked at one by one; behind them, whatever begins like a secret goes,
+so that a text of nothing but beginnings takes no more than milliseconds."""
+
 _SEARCHED, _OVERLAP = 4_096, 1_024
 """Characters that are searched at a time, and those of them that are searched with the next, since
 a secret may begin there."""
@@ -65,6 +69,12 @@ class _Form:
     def _rest(self) -> list[re.Pattern[str]]:
         return [re.compile(each) for each in self._expressions[MIN_SECRET_LENGTH:]]
 
+    @cached_property
+    def any_beginning(self) -> Any:
+        """Finds its beginning with what follows that has characters of the secret."""
+        parts = "|".join(dict.fromkeys(self._expressions))
+        return _compile_re2(f"{self.head}(?:{parts})*")
+
     def find(self, text: str, at: int) -> tuple[int, int]:
         """Where the secret that begins at `at` begins and ends, whole or cut; twice `at` where none
         does."""
@@ -89,6 +99,14 @@ class _Tail:
         self._secret, self.mark = secret.lower(), mark
         self.head = f"(?i:{re.escape(secret[-TAIL_LENGTH:])})"
         """An expression for its last characters."""
+
+    @cached_property
+    def any_beginning(self) -> Any:
+        """Finds a cut, and what follows of characters of the secret up to its last ones."""
+        cuts, parts = (
+            "|".join(map(re.escape, dict.fromkeys(each))) for each in (_CUTS, self._secret)
+        )
+        return _compile_re2(f"(?i:{cuts})(?i:{parts})*{self.head}")
 
     def find(self, text: str, at: int) -> tuple[int, int]:
         """Where the part of the secret whose last characters begin at `at` begins and ends; twice
@@ -143,13 +161,16 @@ class Redactor:
 
     def _replace_secrets(self, text: str) -> str:
         pieces = list[str]()
-        done = at = 0
+        done = at = hits = 0
         while at < len(text):
+            if hits == MAX_HITS:
+                return "".join((*pieces, text[done:at], self._replace_beginnings(text[at:])))
             data = _to_bytes(text[at : at + _SEARCHED])
             found = self._finder.search(data)
             if found is None:
                 at += _SEARCHED - _OVERLAP
                 continue
+            hits += 1
             hit = at + len(data[: found.start()].decode("utf-8", "surrogatepass"))
             start, end, mark = max(
                 self._find_at(text, hit), key=itemgetter(1), default=(hit, hit, "")
@@ -159,6 +180,13 @@ class Redactor:
                 done = end
             at = max(end, hit + 1)
         return "".join((*pieces, text[done:])) if pieces else text
+
+    def _replace_beginnings(self, text: str) -> str:
+        """`text` without whatever begins like a secret."""
+        data = _to_bytes(text)
+        for form in self._forms:
+            data = form.any_beginning.sub(form.mark.encode(), data)
+        return data.decode("utf-8", "surrogatepass")
 
     def _find_at(self, text: str, hit: int) -> Iterator[tuple[int, int, str]]:
         """Yields where each form whose head is at `hit` begins and ends, and its mark."""
@@ -225,11 +253,15 @@ def _to_bytes(text: str) -> bytes:
 
 def _compile_finder(heads: Iterable[str]) -> Any:
     """Finds whether one of `heads` is in bytes, in time that does not grow with their number."""
+    return _compile_re2("|".join(dict.fromkeys(heads)) or r"[^\s\S]")
+
+
+def _compile_re2(expression: str) -> Any:
     import re2  # noqa: PLC0415 - only a run needs it
 
     options = re2.Options()
     options.max_mem = 64 * 2**20
-    return re2.compile("|".join(dict.fromkeys(heads)) or r"[^\s\S]", options)
+    return re2.compile(expression, options)
 
 
 def _forms_of(secret: str) -> Iterator[tuple[str, ...]]:
