@@ -17,6 +17,7 @@ from importlib.resources import files
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -41,7 +42,7 @@ from harness.providers import capabilities
 from harness.providers.base import Provider, SupportsVersions
 from harness.suite import Overrides, Suite, TargetSpec, load_suite
 from harness.suite.targets.code_targets import CALLABLES, hash_code_files
-from harness.suite.targets.target_reader import SIMULATOR, SimulatorSpec
+from harness.suite.targets.target_reader import SECRET_QUERY, SIMULATOR, SimulatorSpec
 from harness.vendors import PROVIDERS, price_vendor, price_vendor_at
 from harness.vendors.addresses import Address, complete_address, is_http_address
 
@@ -196,6 +197,7 @@ class _Resolver:
         if key is not None:
             self._read_secret(key, spec)
         base_url, api_version = self._find_address(address, spec)
+        self.secrets.update(_secrets_of_address(base_url))
         if self._live and address != base_url and "${" in address and not is_http_address(base_url):
             what = "is no http:// or https:// address with the values of its variables"
             self._add_problem(spec, f": its address {address} {what}")
@@ -370,6 +372,19 @@ def find_price(spec: TargetSpec) -> Price | None:
         address = spec.base_url or (facts.address if facts else None) or ""
         entry = _catalogue_entry(spec.provider, spec.model, address)
     return entry.price if entry else None
+
+
+def _secrets_of_address(address: str) -> Iterator[tuple[str, str]]:
+    """What in an address proves who asks, by the name of its part; none of it is from the suite."""
+    try:
+        place = urlsplit(address)
+    except ValueError:
+        return  # a problem of its own
+    for name, value in parse_qsl(place.query):
+        if SECRET_QUERY.search(name):
+            yield name, value
+    if place.password:
+        yield "password", unquote(place.password)
 
 
 def _declared_price(spec: TargetSpec) -> Price | None:

@@ -260,6 +260,10 @@ class _RunSession(Struct, dict=True):
             )
             return await self._run_session(http, local, session)
 
+    def _say(self, sentence: str) -> None:
+        """Tell the user, who may be told something that a server said, without secrets."""
+        self.display.say(self._redactor.redact_text(sentence))
+
     def _print_warnings(self) -> None:
         too_short = [
             f"the value of {name} has fewer than {MIN_SECRET_LENGTH} characters, too few to tell it"
@@ -267,7 +271,7 @@ class _RunSession(Struct, dict=True):
             for name in self._redactor.unredactable
         ]
         if self.manifest.sessions and self.manifest.sessions[-1].ended is None:
-            self.display.say(
+            self._say(
                 "the previous session of this run crashed or was killed; every answer it recorded"
                 " is kept"
             )
@@ -276,9 +280,9 @@ class _RunSession(Struct, dict=True):
             *self.ready.notes,
             *too_short,
         ):
-            self.display.say(f"warning: {sentence}")
+            self._say(f"warning: {sentence}")
         for sentence in () if self.replay_only else describe_proxies(self._remote_targets):
-            self.display.say(sentence)
+            self._say(sentence)
 
     async def _probe_targets(self, http: HttpClient) -> None:
         """Try every target's address before anything is spent; those out of reach are left out
@@ -306,7 +310,7 @@ class _RunSession(Struct, dict=True):
         ]
         if not self.skip_unreachable and found.keys() < tested:
             sentences.append("--skip-unreachable runs the others")
-        raise InfrastructureError("\n".join(sentences))
+        raise InfrastructureError(self._redactor.redact_text("\n".join(sentences)))
 
     @cached_property
     def _remote_targets(self) -> list[Target]:
@@ -333,7 +337,7 @@ class _RunSession(Struct, dict=True):
         ):
             self._check_unchanged(store)
             self._write_manifest(session)
-            model_check = ModelCheck(self.display.say, refuse=run.model_mismatch == "error")
+            model_check = ModelCheck(self._say, refuse=run.model_mismatch == "error")
             replay = Replay(
                 self._stored_exchanges(),
                 mode="only" if self.replay_only else "reuse",
@@ -372,7 +376,7 @@ class _RunSession(Struct, dict=True):
             )
             self.display.begin(progress, None if run.budget is None else float(run.budget))
             try:
-                with interrupt_handling(stop, self.display.say), reduced_garbage_collection():
+                with interrupt_handling(stop, self._say), reduced_garbage_collection():
                     is_final = self.owed.final.__contains__ if len(self.owed.final) else None
                     max_open = MAX_OPEN_TRIALS if run.mode == "batch" else None
                     await run_trials(
@@ -387,11 +391,11 @@ class _RunSession(Struct, dict=True):
 
     def _report_replay(self, recording: Path, replay: Replay) -> None:
         """Say how much was replayed and, here and in the report, why the rest could not be."""
-        self.display.say(f"{replay.reused:,} reused, {replay.missed:,} new")
+        self._say(f"{replay.reused:,} reused, {replay.missed:,} new")
         if replay.missed:
             then, now = read_manifest(recording).plan, self.manifest.plan
             reason = describe_new_requests(replay.missed, then, now, recording)
-            self.display.say(reason)
+            self._say(reason)
             self.manifest = replace(self.manifest, replay_gap=reason)
 
     def _check_unchanged(self, store: RunWriter) -> None:
@@ -425,7 +429,7 @@ class _RunSession(Struct, dict=True):
 
     def _report_lost_images(self, blobs: Blobs) -> None:
         for sentence in blobs.lost:
-            self.display.say(f"warning: {sentence}; requests that show it are sent again")
+            self._say(f"warning: {sentence}; requests that show it are sent again")
 
     def _initial_progress(self) -> Progress:
         """A tally for each target, with what earlier sessions finished."""

@@ -115,6 +115,11 @@ def display_path(path: Path) -> str:
         return os.fspath(path)
 
 
+def cut_text(text: str, limit: int) -> str:
+    """`text`, of which at most `limit` characters are kept; what was cut is marked."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
 def quote_text(text: str, limit: int = 120) -> str:
     """`text` for a grader's reason: in quotes, white space visible, cut at `limit` characters."""
     return repr(text) if len(text) <= limit else f"{text[:limit]!r}…"

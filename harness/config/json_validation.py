@@ -29,7 +29,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from harness.config.diagnostics import quote_text, quote_value
+from harness.config.diagnostics import cut_text, quote_text, quote_value
 from harness.config.patterns import compile_re2, to_re2_text
 from harness.config.violation_messages import MESSAGES
 
@@ -115,7 +115,7 @@ def find_violation(
         return "$: nested too deeply"
     finally:
         _check.resolved = {}
-    return None if error is None else f"{error.json_path}: {error.message[:_MESSAGE_LIMIT]}"
+    return None if error is None else f"{error.json_path}: {error.message}"
 
 
 @lru_cache(maxsize=256)
@@ -164,7 +164,7 @@ def _descend(
                 _check.charge(len(error.message) / _CHARACTERS_A_STEP)
                 if keyword in MESSAGES:
                     error.message = MESSAGES[keyword](value, instance, error)
-                error.message = error.message[:_MESSAGE_LIMIT]
+                error.message = cut_text(error.message, _MESSAGE_LIMIT)
                 if path is not None:
                     error.path.appendleft(path)
                 yield error

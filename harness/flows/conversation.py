@@ -22,6 +22,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from harness.config.diagnostics import cut_text
 from harness.config.json_validation import TooManySteps, find_violation
 from harness.config.templates import TemplateError, render_arguments
 from harness.flows.base import TARGET, USER, Ask, Flow, FunctionCall
@@ -238,7 +239,9 @@ def find_argument_misfit(
     if not isinstance(arguments, dict):
         return "the arguments are not a JSON object"
     wrong = find_violation(schema, arguments, max_steps)
-    return None if wrong is None else f"the arguments do not fit: {wrong[:MAX_MISFIT_LENGTH]}"
+    return (
+        None if wrong is None else f"the arguments do not fit: {cut_text(wrong, MAX_MISFIT_LENGTH)}"
+    )
 
 
 def _canned_result(call: ToolCall, action: Action, variables: Mapping[str, Any]) -> ToolResult:

@@ -18,7 +18,7 @@ from msgspec import Struct
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from harness.config.diagnostics import quote_text
+from harness.config.diagnostics import cut_text, quote_text
 from harness.config.fields import describe_value_error
 from harness.config.templates import TemplateError, render_arguments, templates_in
 from harness.flows.base import AskFailed, Flow
@@ -77,7 +77,7 @@ class Grader(Struct, frozen=True):
         return Grade(
             self.name,
             _check_value(verdict),
-            verdict.reason[:REASON_LIMIT],
+            cut_text(verdict.reason, REASON_LIMIT),
             self.weight,
             self.threshold,
         )
@@ -211,7 +211,8 @@ def _describe_failure(broken: Exception) -> Error:
         return (
             Error("grader", reason.kind, reason.message, reason.retryable) if reason else _NO_ANSWER
         )
-    return Error("grader", "raised", f"{type(broken).__name__}: {broken}"[:REASON_LIMIT])
+    message = cut_text(f"{type(broken).__name__}: {broken}", REASON_LIMIT)
+    return Error("grader", "raised", message)
 
 
 def _check_value(verdict: Verdict) -> bool | float | str:

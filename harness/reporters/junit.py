@@ -19,6 +19,7 @@ import pandas as pd
 
 from harness.analysis.case_table import SEVERITY
 from harness.analysis.report_data import GateResult, Report
+from harness.config.diagnostics import cut_text
 from harness.reporters.escape import escape_for, one_line
 from harness.wording import pluralize
 
@@ -166,7 +167,7 @@ class _CaseWriter:
         text = self.texts[name][trial]
         if pd.isna(text):
             return ""
-        return text if len(text) <= MESSAGE_LIMIT else f"{text[:MESSAGE_LIMIT]}…"
+        return cut_text(text, MESSAGE_LIMIT)
 
 
 def _failure_message(texts: Mapping[str, str], reasons: Sequence[str], counts: str) -> str:
@@ -190,5 +191,5 @@ def _collect_reasons(grades: Any, trials: Any) -> Mapping[int, list[str]]:
     found: dict[int, list[str]] = defaultdict(list)
     for grade in grades[mine].itertuples():
         reason = grade.reason if pd.isna(grade.error) else grade.error
-        found[int(grade.trial)].append(f"{grade.name}: {reason}"[:MESSAGE_LIMIT])
+        found[int(grade.trial)].append(cut_text(f"{grade.name}: {reason}", MESSAGE_LIMIT))
     return found

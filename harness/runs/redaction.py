@@ -46,11 +46,15 @@ _SEARCHED, _OVERLAP = 4_096, 1_024
 """Characters that are searched at a time, and those of them that are searched with the next, since
 a secret may begin there."""
 
-_CUT = re.compile(r"""\\*["']?(?:…|\.\.\.|\\+u2026|&hellip;|&#8230;)""", re.IGNORECASE)
+_PART = r"""(?:\\+[ux][0-9a-f]{0,7}|\\+[0-7]{0,2}|%[0-9a-f]{0,3}|&[#a-z0-9;]{0,12}|[0-9a-f])?"""
+"""An escape, or a byte in hexadecimal, that was cut in the middle."""
+_CUT = re.compile(
+    rf"""{_PART}\\*["']?(?:\.{{0,3}}…|\.\.\.|\\+u2026|&hellip;|&#8230;)""", re.IGNORECASE
+)
 _CUTS = ("…", "...", r"\u2026", "&hellip;", "&#8230;")
 _CUT_LENGTH = max(map(len, _CUTS))
 _ENTITIES = {**codepoint2name, ord("'"): "apos", ord("/"): "sol"}
-_END = re.compile(r"""\Z|\\*["']""")
+_END = re.compile(rf"""{_PART}(?:\Z|\\*["'])""", re.IGNORECASE)
 
 
 class _Form:
@@ -226,11 +230,18 @@ class Redactor:
             return value if all(map(_is_same, parts, value)) else type(value)(parts)
         return value
 
+    def _finds_in_tokens(self, logprobs: Any) -> bool:
+        """Whether the tokens of an answer spell a secret, a few characters each."""
+        text = "".join([each.token for each in logprobs])
+        return self.redact_text(text) is not text
+
     def _redact_struct(self, value: Struct) -> Struct:
         changes = {}
         for name in value.__struct_fields__:
             before = getattr(value, name)
             after = self._redact(before)
+            if name == "logprobs" and self._finds_in_tokens(before):
+                after = ()
             if after is not before:
                 changes[name] = after
         return replace(value, **changes) if changes else value

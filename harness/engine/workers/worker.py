@@ -226,7 +226,8 @@ def _describe_error(raised: BaseException) -> str:
         frame for frame in traceback.extract_tb(raised.__traceback__) if frame.filename != __file__
     ]
     place = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(raised).__name__}: {_error_message(raised)}"[:MAX_MESSAGE] + place
+    message = f"{type(raised).__name__}: {_error_message(raised)}"
+    return message[:MAX_MESSAGE] + "…" * (len(message) > MAX_MESSAGE) + place
 
 
 def _error_message(raised: BaseException) -> str:

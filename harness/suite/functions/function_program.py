@@ -75,7 +75,8 @@ def _describe_error(raised: BaseException, file: str) -> str:
         message = str(raised)
     except Exception:  # noqa: BLE001 - the user's exception may not even be printable
         message = "(its message could not be read)"
-    return f"{type(raised).__name__}: {message}"[:MAX_MESSAGE] + place
+    message = f"{type(raised).__name__}: {message}"
+    return message[:MAX_MESSAGE] + "…" * (len(message) > MAX_MESSAGE) + place
 
 
 if __name__ == "__main__":

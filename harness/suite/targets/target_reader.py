@@ -46,7 +46,8 @@ else:
 
 _VARIABLE_NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}")
-_SECRET_QUERY = re.compile(r"key|token|secret|password|^sig$|^code$", re.IGNORECASE)
+SECRET_QUERY = re.compile(r"key|token|secret|password|^sig$|^code$", re.IGNORECASE)
+"""Names of an address's parameters that prove who asks."""
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -94,7 +95,7 @@ def _check_address(value: str) -> str:
             "contains a user name or password; name the API key's variable in `api_key:`"
         )
     if secret := [
-        name for name, _ in parse_qsl(urlsplit(plain).query) if _SECRET_QUERY.search(name)
+        name for name, _ in parse_qsl(urlsplit(plain).query) if SECRET_QUERY.search(name)
     ]:
         raise ValueError(
             f"contains the secret `{secret[0]}`; name its variable in `api_key:`, or write"
