@@ -19,7 +19,7 @@ from urllib.request import Request, urlopen
 import pandas as pd  # noqa: F401 - where it is loaded, a run makes its report in this process
 import pytest
 
-from harness.__main__ import main
+from harness.cli.command_line import run_command_line
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class Command:
             redirect_stderr(err),
             pytest.raises(SystemExit) as ended,
         ):
-            main()
+            run_command_line()
         return Ended(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
     def under(self, wrapper: list[str], *words: str | Path, timeout: float = 90) -> Ended:

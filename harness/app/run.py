@@ -28,7 +28,7 @@ from harness.app.plan_changes import check_same_plan, describe_new_requests
 from harness.app.prepare import PreparedRun, load_checked_suite, merge_environment, prepare
 from harness.app.replay_source import exchanges_of_run, replayable_exchange
 from harness.engine.batch import MAX_OPEN_TRIALS, BatchAccounting, batch_layer
-from harness.engine.event_loop import interrupt_handling, run_blocking
+from harness.engine.event_loop import Interruptible, interrupt_handling, run_blocking
 from harness.engine.loop_monitor import LoopMonitor, reduced_garbage_collection
 from harness.engine.progress import Progress, Tally
 from harness.engine.runner import TrialContext, run_trials
@@ -128,8 +128,7 @@ def run_requests(
             overwrite,
             skip_unreachable=skip_unreachable,
         )
-        ended = run_blocking(job.run)
-    return _finish_session(folder, ended)
+        return _finish_session(job)
 
 
 def _check_overwrite(folder: Path, used: Iterable[Path | None], *, is_named: bool) -> None:
@@ -198,8 +197,7 @@ def resume_requests(
         )
         if prices:
             job.display.say(f"warning: {describe_changes(then, ready.everyone, prices)}")
-        ended = run_blocking(job.run)
-    return _finish_session(folder, ended)
+        return _finish_session(job)
 
 
 class FinishedSession(Struct, frozen=True):
@@ -253,12 +251,14 @@ class _RunSession(Struct, dict=True):
             )
             if not self.replay_only:
                 await self._probe_targets(http)
-            if not self.manifest.sessions:
-                create_folder(self.folder, overwrite=self.overwrite)
-            session = Session(
-                secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns()
-            )
-            return await self._run_session(http, local, session)
+            stop = Stop()
+            with interrupt_handling(stop, self._say) as interruptible:
+                if not self.manifest.sessions:
+                    create_folder(self.folder, overwrite=self.overwrite)
+                session = Session(
+                    secrets.token_hex(4), datetime.now(UTC).isoformat(), time.perf_counter_ns()
+                )
+                return await self._run_session(http, local, session, stop, interruptible)
 
     def _say(self, sentence: str) -> None:
         """Tell the user, who may be told something that a server said, without secrets."""
@@ -326,9 +326,14 @@ class _RunSession(Struct, dict=True):
         return Redactor(self.ready.secrets)
 
     async def _run_session(
-        self, http: HttpClient, local: LocalTargets | None, session: Session
+        self,
+        http: HttpClient,
+        local: LocalTargets | None,
+        session: Session,
+        stop: Stop,
+        interruptible: Interruptible,
     ) -> _SessionEnd:
-        stop, progress, left = Stop(), self._initial_progress(), False
+        progress = self._initial_progress()
         run, config = self.ready.suite.run, self._stack_config
         async with (
             RunWriter(self.folder, self._redactor, stop.request) as store,
@@ -375,15 +380,14 @@ class _RunSession(Struct, dict=True):
                 role_targets=self.ready.role_targets,
             )
             self.display.begin(progress, None if run.budget is None else float(run.budget))
-            try:
-                with interrupt_handling(stop, self._say), reduced_garbage_collection():
-                    is_final = self.owed.final.__contains__ if len(self.owed.final) else None
-                    max_open = MAX_OPEN_TRIALS if run.mode == "batch" else None
-                    await run_trials(
+            with reduced_garbage_collection():
+                is_final = self.owed.final.__contains__ if len(self.owed.final) else None
+                max_open = MAX_OPEN_TRIALS if run.mode == "batch" else None
+                left = await interruptible.run(
+                    run_trials(
                         context, self.ready.targets, self.ready.plan.trials, is_final, max_open
                     )
-            except asyncio.CancelledError:
-                left = True
+                )
         if self.replay is not None:
             self._report_replay(self.replay, replay)
         self._write_manifest(_finished_session(session, loop_monitor, progress))
@@ -481,13 +485,14 @@ def _response_cost(target: Target, response: Response) -> Cost:
     return exchange_cost(response.attempts, target.price)
 
 
-def _finish_session(folder: Path, ended: _SessionEnd) -> FinishedSession:
-    """What is left to report on. Raises InterruptedRun where the user left before requests in
-    flight were done."""
+def _finish_session(job: _RunSession) -> FinishedSession:
+    """Send and record all it will; what is left is to report on it. Raises InterruptedRun where the
+    user left before requests in flight were done."""
+    ended = run_blocking(job.run)
     if ended.left:
         raise InterruptedRun(
             f"interrupted with {pluralize(ended.progress.total.pending, 'trial')} left to run;"
-            f" every answer received so far is kept. Continue with: harness resume {folder}"
+            f" every answer received so far is kept. Continue with: harness resume {job.folder}"
         )
     stopped = list(ended.progress.stopped)
     codes = [
@@ -498,4 +503,4 @@ def _finish_session(folder: Path, ended: _SessionEnd) -> FinishedSession:
     if ended.interrupted:
         stopped.append("interrupted")
         codes.append(ExitCode.INTERRUPTED)
-    return FinishedSession(folder, tuple(stopped), tuple(codes))
+    return FinishedSession(job.folder, tuple(stopped), tuple(codes))

@@ -49,8 +49,7 @@ _SYNONYMS = {
 
 
 class Commands(TyperGroup):
-    """The commands; an interrupt is left to `main`, where typer would end with a code of its own
-    and no word."""
+    """The commands; typer is kept from ending some of what they raise with codes of its own."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command of that name. Raises UsageError, with the one that is probably meant."""
@@ -59,15 +58,16 @@ class Commands(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Carry out the command. Raises `Interrupted` where Ctrl-C ended it."""
+        """Carry out the command. Raises `UnhandledError` for what typer would take for a wish to
+        end."""
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt as interrupt:
-            raise Interrupted from interrupt
+        except (EOFError, OSError) as raised:
+            raise UnhandledError from raised
 
 
-class Interrupted(Exception):
-    """Ctrl-C, on its way through typer."""
+class UnhandledError(Exception):
+    """What a command raised and typer shall not handle, its cause."""
 
 
 app = typer.Typer(

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import typer
 
+from harness.cli.interrupts import interrupts_end_with
 from harness.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -62,11 +64,15 @@ def conclude_run(
     from harness.app.report_job import ReportJob, make_report  # noqa: PLC0415
     from harness.cli.terminal import closing_lines, terminal_style  # noqa: PLC0415
 
-    steps = make_report(maker, ReportJob(tuple(runs), out, tuple(codes), *terminal_style()))
-    shown = next(steps)
-    print_lines([shown.table])
-    for _ in steps:  # until the files are written
-        pass
+    named = " ".join(quote(str(run)) for run in runs)
+    with interrupts_end_with(
+        f"interrupted before the report was written; make it with: harness report {named}"
+    ):
+        steps = make_report(maker, ReportJob(tuple(runs), out, tuple(codes), *terminal_style()))
+        shown = next(steps)
+        print_lines([shown.table])
+        for _ in steps:  # until the files are written
+            pass
     print_lines(closing_lines(shown.folder, stopped, shown.exit_code))
     if shown.exit_code != ExitCode.OK:
         raise typer.Exit(shown.exit_code)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.interrupts import interrupts_end_with
 from harness.cli.output import print_lines
 from harness.config.regular_files import read_regular_file
-from harness.errors import UsageError
+from harness.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from harness.simulator import Config
@@ -36,7 +37,9 @@ def simulate(
     """
     from harness import simulator  # noqa: PLC0415
 
-    simulator.serve(_read_simulator_config(config), "127.0.0.1", port, announce=_announce_address)
+    settings = _read_simulator_config(config)
+    with interrupts_end_with("", ExitCode.OK):  # which is how it is stopped
+        simulator.serve(settings, "127.0.0.1", port, announce=_announce_address)
 
 
 def _read_simulator_config(path: Path | None) -> Config:

@@ -65,38 +65,59 @@ def _first_error(group: BaseExceptionGroup[HarnessError]) -> BaseException:
     return error
 
 
-@contextmanager
-def interrupt_handling(stop: Stop, say: Callable[[str], None]) -> Iterator[None]:
-    """A first Ctrl-C, SIGTERM or SIGHUP (the terminal is gone) stops sending and lets what is in
-    flight finish, for `GRACE` seconds; a second leaves now.
+class Interruptible:
+    """What signals do to a run: a first stops sending and lets what is in flight finish, for
+    `GRACE` seconds; a second leaves now."""
 
-    Leaving cancels the task that is inside; `say` is told what is waited for.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task(loop)
+    def __init__(self, stop: Stop, say: Callable[[str], None]) -> None:
+        self._stop, self._say = stop, say
+        self._task: asyncio.Task[None] | None = None
 
-    def on_signal() -> None:
-        if stop.requested and task:
-            task.cancel()
+    async def run(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do the work, and return whether it was left before its end."""
+        self._task = asyncio.create_task(work)
+        try:
+            await self._task
+        except asyncio.CancelledError:
+            return True
+        return False
+
+    def on_signal(self) -> None:
+        """A signal has come; `say` is told what is waited for."""
+        if self._stop.requested:
+            self._leave()
             return
-        say(
+        self._say(
             f"stopping: waiting up to {GRACE:.0f} s for requests in flight; interrupt again to"
             " exit now"
         )
-        stop.request("the run was interrupted")
-        if task:
-            loop.call_later(GRACE, task.cancel)
+        self._stop.request("the run was interrupted")
+        asyncio.get_running_loop().call_later(GRACE, self._leave)
 
-    signals = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` has it
-        signals.append(signal.SIGHUP)
-    for each in signals:
-        loop.add_signal_handler(each, on_signal)
+    def _leave(self) -> None:
+        if self._task is not None:  # done already: cancelling does nothing
+            self._task.cancel()
+
+
+@contextmanager
+def interrupt_handling(stop: Stop, say: Callable[[str], None]) -> Iterator[Interruptible]:
+    """Handle Ctrl-C, SIGTERM and SIGHUP (the terminal is gone) while the block lasts, in the main
+    thread; then what handled them before does again."""
+    run = Interruptible(stop, say)
+    if threading.current_thread() is not threading.main_thread():
+        yield run
+        return
+    loop = asyncio.get_running_loop()
+    before = {
+        each: handler
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if (handler := signal.getsignal(each)) != signal.SIG_IGN  # as `nohup` has it
+    }
+    for each in before:
+        loop.add_signal_handler(each, run.on_signal)
     try:
-        yield
+        yield run
     finally:
-        for each in signals:
+        for each, handler in before.items():
             loop.remove_signal_handler(each)
+            signal.signal(each, handler)

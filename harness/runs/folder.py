@@ -107,11 +107,17 @@ def create_folder(folder: Path, *, overwrite: bool = False) -> None:
             )
         _remove_run(folder)
     make_folder(folder)
-    if foreign := _foreign_files(folder, ()):
+    begun = () if _size_of(folder / RECORDS) else (LOCK, RECORDS)  # of a run killed at once
+    if foreign := _foreign_files(folder, begun):
         raise UsageError(
             f"{folder} contains other files ({', '.join(foreign[:3])}); name a new folder, so that"
             " they stay untouched"
         )
+
+
+def _size_of(path: Path) -> int:
+    """The size of a file in bytes, 0 where there is none."""
+    return path.stat().st_size if path.exists() else 0
 
 
 def _remove_run(folder: Path) -> None:

@@ -29,7 +29,10 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     options = parser.parse_args()
     try:
-        config = Config.from_json(sys.stdin.readline() if options.stdin else options.config)
+        told = sys.stdin.readline() if options.stdin else options.config
+        if not told:  # the parent is gone already
+            return 0
+        config = Config.from_json(told)
         serve(
             config,
             options.host,
@@ -37,6 +40,8 @@ def main() -> int:
             announce=partial(print, flush=True),
             until_eof=options.stdin,
         )
+    except BrokenPipeError:  # nobody reads the address
+        return 0
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return int(error.exit_code)

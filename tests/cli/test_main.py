@@ -16,7 +16,6 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-import harness.cli.main
 from harness.errors import ExitCode
 from harness.registry import registered_names
 from tests.end_to_end.suites import write_sums
@@ -230,21 +229,6 @@ def _writer_once_it_is_read(fifo: Path, process: subprocess.Popen[str]) -> int:
             return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
         except OSError:
             time.sleep(0.01)
-
-
-def test_an_interrupt_that_a_compiled_module_turned_into_an_import_error_is_130(
-    cli: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def importing() -> None:
-        try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt as interrupt:
-            raise ImportError("initialization failed") from interrupt
-
-    monkeypatch.setattr(harness.cli.main, "app", importing)
-    ended = cli("run", "any.yaml")
-    assert ended.code == ExitCode.INTERRUPTED
-    assert "bug" not in ended.err
 
 
 # ── The commands ──────────────────────────────────────────────────────────────────────────────────

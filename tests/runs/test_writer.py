@@ -271,6 +271,15 @@ def test_overwriting_removes_a_run_and_nothing_else(tmp_path: Path) -> None:
     assert not list(folder.iterdir())
 
 
+def test_a_run_killed_before_its_manifest_was_written_is_not_in_the_way(tmp_path: Path) -> None:
+    written(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {LOCK, RECORDS}
+    create_folder(tmp_path)
+    written(tmp_path, record(1))
+    with pytest.raises(UsageError, match="other files"):
+        create_folder(tmp_path)
+
+
 def test_another_programs_manifest_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"name": "web app"}')
     with pytest.raises(UsageError, match="manifest"):

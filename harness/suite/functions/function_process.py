@@ -76,7 +76,8 @@ def _end_process(
     process: subprocess.Popen[bytes], folder: tempfile.TemporaryDirectory[str]
 ) -> None:
     _kill_group(process)
-    process.wait()
+    with suppress(subprocess.TimeoutExpired):  # an interrupt found it being waited for
+        process.wait(1)
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             with suppress(BrokenPipeError):
