@@ -22,6 +22,11 @@ _SSL_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", _KEY_LOG)
 """What decides about TLS, the first of the certificates' alone."""
 
 
+HANDSHAKE_SHARE = 0.5
+"""How much of the time to connect a TLS handshake may take: a server that speaks no TLS may wait
+for ever for a request."""
+
+
 class HandshakeTimeout(httpx.ConnectTimeout):
     """The server took the connection and did not begin TLS on it."""
 

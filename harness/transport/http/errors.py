@@ -27,7 +27,7 @@ from msgspec.structs import replace
 
 from harness.model import Error, Timeouts
 from harness.model.error_kinds import IDLE_CLOSED, UNREACHABLE
-from harness.transport.http.dialing import HandshakeError, HandshakeTimeout
+from harness.transport.http.dialing import HANDSHAKE_SHARE, HandshakeError, HandshakeTimeout
 from harness.transport.http.http1 import HeadTooLargeError, IdleClosedError, TlsAnswerError
 from harness.transport.http.proxies import Proxy
 from harness.transport.http.sse import EventTooLargeError
@@ -99,8 +99,9 @@ def transport_error(error: Exception, scene: FailureContext) -> Error:
         case HandshakeTimeout():
             return _build_error(
                 "tls",
-                f"{scene.peer} accepted the connection but did not begin TLS within"
-                f" {scene.timeouts.connect:g} s. If it does not speak TLS, write http://",
+                f"{scene.peer} accepted the connection, but the TLS handshake got no answer within"
+                f" {scene.timeouts.connect * HANDSHAKE_SHARE:g} s. If it does not speak TLS, write"
+                " http://",
                 retryable=True,
             )
         case httpx.ConnectTimeout():

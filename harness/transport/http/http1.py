@@ -29,6 +29,7 @@ import httptools
 import httpx
 
 from harness.transport.http.dialing import (
+    HANDSHAKE_SHARE,
     HandshakeError,
     HandshakeTimeout,
     connect_socket,
@@ -379,11 +380,14 @@ async def open_connection(
     try:
         async with watch:
             connected = await connect_socket(url)
+            if seconds is not None and url.scheme == "https":
+                limit = asyncio.get_running_loop().time() + seconds * HANDSHAKE_SHARE
+                watch.reschedule(min(limit, watch.when() or limit))
             return await _start_protocol(connected, url, context, turns)
     except TimeoutError as late:
         if watch.expired():
             kind = HandshakeTimeout if connected else httpx.ConnectTimeout
-            raise kind(f"not connected within {seconds:g} s") from late
+            raise kind("not connected in time") from late
         raise httpx.ConnectError(str(late)) from late
     except OSError as refused:  # ssl.SSLError and socket.gaierror are OSErrors
         raise (HandshakeError if connected else httpx.ConnectError)(str(refused)) from refused

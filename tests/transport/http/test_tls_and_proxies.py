@@ -96,7 +96,7 @@ ALERT = b"\x15\x03\x01\x00\x02\x02\x28"
     ("scheme", "sent", "message"),
     [
         ("https", REFUSES, "the server there does not use TLS: write http:// in its base_url"),
-        ("https", None, "did not begin TLS within 0.1 s. If it does not speak TLS, write http://"),
+        ("https", None, "the TLS handshake got no answer within 0.05 s. If it does not speak TLS, write http://"),
         ("https", b"", "aborted the TLS handshake: the connection was reset. If it does not"),
         ("http", ALERT, "uses TLS: write https:// in its base_url"),
         ("http", b"", "it closed the connection. If it expects TLS, write https://"),
@@ -112,6 +112,22 @@ def test_a_scheme_that_is_not_the_servers(scheme: str, sent: bytes | None, messa
     with listening(converse) as port:
         error = attempt(f"{scheme}://127.0.0.1:{port}/v1", connect=0.1 if sent is None else 10)
     assert message in error.message
+
+
+@pytest.mark.parametrize("answer", [b"", REFUSES], ids=["mute", "plain HTTP"])
+def test_an_https_address_without_tls_is_found_before_the_run(
+    tmp_path: Path, answer: bytes
+) -> None:
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(answer)
+        await reader.read()
+
+    with listening(converse) as port:
+        more = "run: {timeout: {connect: 0.5s}}\n"
+        ended = run_suite(tmp_path, f"https://127.0.0.1:{port}/v1", {}, more)
+    assert ended.code == ExitCode.INFRASTRUCTURE
+    assert "TLS" in ended.err and "write http://" in ended.err and "nothing was sent" in ended.err
 
 
 def test_a_certificate_nobody_here_knows_says_how_to_trust_it(tmp_path: Path) -> None:
@@ -252,8 +268,8 @@ def test_no_value_of_a_proxys_variable_crashes(named: str) -> None:
     assert isinstance(proxy, Proxy) and str(proxy.connect_url).startswith("http")
 
 
-def run_suite(folder: Path, url: str, environment: dict[str, str]) -> Ended:
-    (folder / "far.yaml").write_text(SUITE.format(url=url))
+def run_suite(folder: Path, url: str, environment: dict[str, str], more: str = "") -> Ended:
+    (folder / "far.yaml").write_text(SUITE.format(url=url) + more)
     return Command(folder, environment)("run", "far.yaml", "--out", "run")
 
 
