@@ -35,6 +35,8 @@ _PROGRAM = (
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 """The threads of numpy only compete with the run; and where memory is short, it waits for them for
 ever."""
+_DIES_WITHIN = 2.0
+"""Seconds that a child whose pipe has closed gets to be gone."""
 _CGROUPS = Path("/sys/fs/cgroup")
 
 PAUSE, GO_ON = "pause", "go on"
@@ -106,15 +108,15 @@ class BackgroundProcess:
     def _receive_parts(self) -> Iterator[Any]:
         kind = PART
         while kind != DONE:
-            try:
-                kind, content = self._receive()
-            except (EOFError, pickle.UnpicklingError) as gone:
-                raise self._death_error() from gone
+            kind, content = self._receive()
             if kind == PART:
                 yield content
 
     def _receive(self) -> tuple[str, Any]:
-        kind, content = pickle.load(self._messages)  # noqa: S301 — from our own child, which has our own rights
+        try:
+            kind, content = pickle.load(self._messages)  # noqa: S301 — from our own child, which has our own rights
+        except Exception as unreadable:  # whatever half a message does to pickle
+            raise self._death_error() from unreadable
         if kind == ERROR:
             error = HarnessError(content[0])
             error.exit_code = ExitCode(content[1])
@@ -124,12 +126,17 @@ class BackgroundProcess:
         return kind, content
 
     def _death_error(self) -> InfrastructureError:
-        code = self._process.wait()
-        how = (
-            f"ended with status {code}"
-            if code >= 0
-            else f"was killed by signal {signal.Signals(-code).name}"
-        )
+        try:
+            code = self._process.wait(_DIES_WITHIN)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            how = "sent a message that cannot be read"
+        else:
+            how = (
+                f"ended with status {code}"
+                if code >= 0
+                else f"was killed by signal {signal.Signals(-code).name}"
+            )
         return InfrastructureError(
             f"the process that made the report {how}; every record is kept, and `harness"
             " report` makes the report"
@@ -231,7 +238,10 @@ def run_worker(name: str) -> NoReturn:
             gate.open.wait()
             if not jobs.empty():
                 break
-        for part in worker.perform(jobs.get()):
+        job = jobs.get()
+        if isinstance(job, Exception):
+            raise job
+        for part in worker.perform(job):
             _send_message(messages, PART, part)
     except HarnessError as error:
         _send_message(messages, ERROR, (str(error), int(error.exit_code)))
@@ -257,8 +267,8 @@ def _claim_pipes() -> tuple[BinaryIO, BinaryIO]:
 def _follow_orders(
     orders: BinaryIO, gate: ImportGate, jobs: queue.SimpleQueue[Any], worker: BackgroundWorker
 ) -> None:
-    """Do what the parent says; where it is gone, end this process at once, whatever its other
-    threads do."""
+    """Do what the parent says, and pass on what goes wrong with it; where the parent is gone, end
+    this process at once, whatever its other threads do."""
     try:
         while True:
             order = pickle.load(orders)  # noqa: S301 — from our own parent, which has our own rights
@@ -271,6 +281,12 @@ def _follow_orders(
                 jobs.put(order)
     except EOFError:
         os._exit(0)
+    except Exception as wrong:  # noqa: BLE001 — half an order may raise anything
+        gate.open.set()
+        jobs.put(wrong)
+    while orders.read(65536):
+        pass
+    os._exit(0)
 
 
 def _send_message(messages: BinaryIO, kind: str, content: Any) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from harness.errors import StoreError
@@ -58,6 +59,16 @@ class Endless(Echo):
         yield os.getpid()
         while True:
             pass
+
+
+class Garbling(Echo):
+    """Writes what is no message into every pipe it has."""
+
+    def perform(self, job: list[Any]) -> Iterator[Any]:
+        for number in range(3, 12):
+            with suppress(OSError):
+                os.write(number, b"\x80\x05cno_such\nname\n.")
+        yield from job
 
 
 class Sleepy(Echo):

@@ -117,6 +117,25 @@ def test_who_ends_the_child_before_its_job_is_named_too() -> None:
             next(child.perform([]))
 
 
+@pytest.mark.parametrize("order", [b"junk", b"cno_such\nname\n.", b"\x80\x05\x95\xff"])
+def test_an_order_that_cannot_be_read_is_told_and_leaves_nobody_behind(order: bytes) -> None:
+    with worker("Echo") as child:
+        child._orders.write(order + b"\n" * 9)
+        with pytest.raises((ChildBug, InfrastructureError)):
+            next(child.perform([1]))
+        child._orders.close()
+        wait_until_gone(child.pid)
+
+
+def test_a_message_that_cannot_be_read_is_a_sentence() -> None:
+    with (
+        worker("Garbling") as child,
+        pytest.raises(InfrastructureError, match="sent a message that cannot be read"),
+    ):
+        next(child.perform([1]))
+    assert not is_running(child.pid)
+
+
 def test_closing_ends_the_child_whatever_it_is_doing() -> None:
     with worker("Endless") as child:
         next(child.perform(None))

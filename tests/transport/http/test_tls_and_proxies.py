@@ -96,7 +96,11 @@ ALERT = b"\x15\x03\x01\x00\x02\x02\x28"
     ("scheme", "sent", "message"),
     [
         ("https", REFUSES, "the server there does not use TLS: write http:// in its base_url"),
-        ("https", None, "the TLS handshake got no answer within 0.05 s. If it does not speak TLS, write http://"),
+        (
+            "https",
+            None,
+            "the TLS handshake got no answer within 0.05 s. If it does not speak TLS, write http://",
+        ),
         ("https", b"", "aborted the TLS handshake: the connection was reset. If it does not"),
         ("http", ALERT, "uses TLS: write https:// in its base_url"),
         ("http", b"", "it closed the connection. If it expects TLS, write https://"),
