@@ -3,6 +3,7 @@ line."""
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,9 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "process: starts a process or opens a socket, in a file that otherwise needs none",
     )
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:  # in a shell's background, or under nohup:
+            signal.signal(number, signal.SIG_DFL)  # what the tests start would inherit it
     if config.getoption("--core"):
         settings.load_profile("core")
         sys.addaudithook(_refuse)
