@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from harness.analysis.report_data import Report
-from harness.model import Image
+from harness.model import Error, Grade, Image
 from harness.reporters import html
 from tests.pictures import picture
 
@@ -247,3 +247,43 @@ def test_a_case_shows_its_input_and_the_prompt_that_was_sent(asked: Report) -> N
     places = [case.index(text) for text in ("cases.csv:17", "Where is parcel #42?", "Sort mails.")]
     assert places == sorted(places)
     assert "&lt;b&gt;I paid&lt;/b&gt;" in case
+
+
+def test_each_outcome_has_a_mark_of_its_own(
+    build: ModuleType, compared: Callable[..., Report]
+) -> None:
+    unsure = Grade("judge", None, error=Error("grader", "unreadable", "no verdict in it"))
+    records = [
+        build.record("passed"),
+        build.record("failed", passed=False),
+        build.record("mixed"),
+        build.record("mixed", 1, passed=False),
+        build.errored("broken"),
+        build.record("ungraded", passed=None, grades=(unsure,)),
+        build.record("unjudged", passed=None, grades=(Grade("label", "a label"),)),
+    ]
+    page = html.render_html(compared(records)).decode()
+    marks = {
+        name: re.findall(r'<i class="mark (\w+)" title=', rest)[0]
+        for name, rest in re.findall(
+            r'<summary><span class="name"><bdi>(\w+)<(.*?)</summary>', page, re.DOTALL
+        )
+    }
+    assert marks == {
+        "passed": "pass",
+        "failed": "fail",
+        "mixed": "mixed",
+        "broken": "error",
+        "ungraded": "ungraded",
+        "unjudged": "none",
+    }
+    legend = re.findall(r'<span><i class="mark (\w+)"></i>([^<]+)</span>', page)
+    assert dict(legend) == html.MOODS
+    shapes = [re.search(rf"\.mark\.{mood} {{([^}}]*)}}", page) for mood in html.MOODS]
+    assert len({shape and shape[1] for shape in shapes}) == len(html.MOODS)
+
+
+def test_a_narrow_page_names_every_cell_by_its_column(typical: Report) -> None:
+    page = html.render_html(typical).decode()
+    cells = re.findall(r"<td[ >][^>]*", page)
+    assert cells and all("data-title=" in cell for cell in cells)
