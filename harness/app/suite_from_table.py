@@ -10,12 +10,15 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.config.diagnostics import display_path
 from harness.errors import StoreError, UsageError
+from harness.graders.number import read_exact_number
+from harness.suite import load_suite
 from harness.suite.cases.row_mapping import ANSWERS, Layout, is_chat_row, read_layout
 from harness.suite.tables import TableError, open_table
 
@@ -38,9 +41,11 @@ _CONTEXTS = ("context", "passages", "passage", "documents", "document", "article
 _CHOICES = ("choices", "options")
 _IDS = ("idx", "index", "uid", "uuid", "key", "question_id", "case_id", "task_id")
 _NUMBER = re.compile(r"[-+]?\$?\d[\d,]*(?:\.\d+)?%?")
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+(?:,\d+)?")
 _GSM8K = "####"
 _LETTERS = "ABCDEFGHIJ"
 _WHOLE = "{{{{ {} }}}}"
+_NUMBER_ONLY = "\n\nAnswer with the number only."
 _BRIEFLY = "\n\nAnswer as briefly as possible."
 
 
@@ -61,8 +66,8 @@ class Guess(NamedTuple):
 def write_suite_for(file: Path, folder: Path | None) -> Path:
     """Write a suite over the rows of `file`, in `folder` or beside the file; returns its path.
 
-    Raises UsageError where the file cannot be read or the suite exists, and StoreError where it
-    cannot be written.
+    Raises UsageError where the file cannot be read or the suite exists, StoreError where it cannot
+    be written, and SuiteError where rows have to be corrected first; then nothing is written.
     """
     try:
         table = open_table(file)
@@ -84,13 +89,29 @@ def write_suite_for(file: Path, folder: Path | None) -> Path:
             f"{display_path(path)} exists already; `harness init` overwrites nothing: name another"
             " folder"
         )
-    reference = os.path.relpath(file.resolve(), place)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        path.write_text("\n".join(_suite_lines(name, reference, rows)) + "\n", "utf-8")
-    except OSError as error:
-        raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
+    text = "\n".join(_suite_lines(name, os.path.relpath(file.resolve(), place), rows)) + "\n"
+    with _undone_on_failure(path):
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written: {error.strerror or error}") from error
+        load_suite(path)  # says which rows have to be corrected first
     return path
+
+
+@contextmanager
+def _undone_on_failure(path: Path) -> Iterator[None]:
+    """Removes the file, and the folders that were made for it, where what is done inside fails."""
+    made = [folder for folder in path.parents if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        for folder in made:
+            with suppress(OSError):  # something else is in it by now
+                folder.rmdir()
+        raise
 
 
 def _suite_lines(name: str, reference: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -284,8 +305,11 @@ def _guess_kind(values: Sequence[Any]) -> _Kind:
     if _are_labels(labels, len(texts)):
         asks = f"\n\nAnswer with exactly one of: {', '.join(labels)}."
         return _Kind(equal, asks, f"one of {len(labels)} labels", 16)
-    if all(_NUMBER.fullmatch(text.strip()) for text in texts):
-        return _Kind("number", "\n\nAnswer with the number only.", "a number", 32)
+    if all(map(_is_number, texts)):
+        return _Kind("number", _NUMBER_ONLY, "a number", 32)
+    if all(_DECIMAL_COMMA.fullmatch(text.strip()) for text in texts):
+        cut = "{{{{ {} | replace(',', '.') }}}}"
+        return _Kind("number", _NUMBER_ONLY, "a number with a decimal comma", 32, cut)
     if max(map(len, texts)) <= MAX_SHORT:
         contained = 'icontains: "{{ expected }}"'
         return _Kind(contained, _BRIEFLY, "a short text, which the answer must contain", 64)
@@ -299,6 +323,17 @@ def _are_labels(labels: Sequence[str], answers: int) -> bool:
     return len(labels) <= min(MAX_LABELS, answers // 2) and all(
         len(label) <= 40 and label.isprintable() and "{" not in label for label in labels
     )
+
+
+def _is_number(text: str) -> bool:
+    """Whether the text is a number that is read as nothing else, with at most a currency or `%`."""
+    if not _NUMBER.fullmatch(text.strip()):
+        return False
+    try:
+        read_exact_number(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_object(value: Any) -> bool:

@@ -89,10 +89,6 @@ def init(
     else:
         written, suite = list(write_workspace(place)), place / "suites" / "quickstart.yaml"
     print_lines(f"wrote {path}" for path in written)
-    if table is not None:
-        from harness.suite import load_suite  # noqa: PLC0415
-
-        load_suite(suite)  # says which rows have to be mended first
     print_lines(["", f"next: harness run {quote(str(suite))}"])
 
 

@@ -84,6 +84,20 @@ GUESSED: list[tuple[str, str, str, Any, str]] = [
         "2",
         "number",
     ),
+    (
+        "prices.csv",
+        "question;answer\nA lamp?;3,5\nA desk?;120\nA pen?;0,75\n",
+        "A lamp?\n\nAnswer with the number only.\n",
+        "3.5",
+        "number",
+    ),
+    (
+        "inexact.csv",
+        "question;answer\nA half?;1/2\nA lamp?;3.5\nA day?;2025-03-04\n",
+        "A half?\n\nAnswer as briefly as possible.\n",
+        "1/2",
+        "icontains",
+    ),
     ("jokes.csv", "prompt\nTell me a joke\n", "Tell me a joke\n", None, "length"),
     ("essays.jsonl", lines({"prompt": "Why?", "reference": LONG}), "Why?\n", LONG, "judge"),
     (
@@ -157,6 +171,10 @@ def test_the_command_writes_a_suite_that_runs(cli: Command, tmp_path: Path) -> N
     ended = cli("init", "--from", "ragged.csv")
     assert ended.code == ExitCode.USAGE
     assert "ragged.csv:3: " in ended.err
+    assert not ended.out
+    assert cli("init", "--from", "ragged.csv", "new/suites").code == ExitCode.USAGE
+    assert not list(tmp_path.rglob("ragged.yaml"))
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda each: each.name)
