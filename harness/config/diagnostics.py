@@ -37,8 +37,9 @@ class Problems:
         self._found: dict[Problem, None] = {}
         self._warnings: dict[str, None] = {}
 
-    def add(self, place: Place, message: str) -> None:
-        """Add the problem `message` at `place`."""
+    def add(self, place: Place, message: str, subject: str = "") -> None:
+        """Add the problem at `place` that `message` says of `subject`."""
+        message = f"{subject} {message}" if subject else message
         self._found[Problem(message, place.path, place.line, place.column)] = None
 
     def add_warning(self, place: Place, message: str) -> None:

@@ -19,7 +19,7 @@ from jinja2 import TemplateSyntaxError, Undefined, meta, nodes
 from jinja2.exceptions import SecurityError, UndefinedError
 from msgspec import Struct
 
-from harness.config.diagnostics import Place
+from harness.config.diagnostics import Place, nearest_match
 from harness.config.metering import MAX_WORK, WorkLimitExceeded, reset_meter
 from harness.config.sandbox import MissingPart, Sandbox, as_data, meter_template, write_value
 from harness.errors import Problem, SuiteError
@@ -27,6 +27,7 @@ from harness.errors import Problem, SuiteError
 NOWHERE = Place("template")
 _MARKERS = ("{{", "{%", "{#")
 _RESULT = "result"
+_UNDEFINED = re.compile(r"'(\w+)' is undefined")
 _MEANT_COMMENT = re.compile(r"\{#[-+]?(?:\s[^{}]*)?[-+]?#\}", re.DOTALL)
 _RAW = "to send braces as they are, put them between `{% raw %}` and `{% endraw %}`"
 _PRINTED = frozenset({str, int, float})
@@ -291,11 +292,19 @@ def _runtime_message(error: Exception, variables: Mapping[str, Any]) -> str:
     if isinstance(error, MissingPart):
         return f"in the template: {error.message}"
     if isinstance(error, UndefinedError):
-        known = ", ".join(f"`{name}`" for name in variables) or "none"
-        return f"in the template: {error.message}; the variables are {known}"
+        return f"in the template: {error.message}; {_suggest_variable(error, variables)}"
     if isinstance(error, SecurityError):
         return f"the template is refused: {error}"
     return f"the template failed: {type(error).__name__}: {error}"
+
+
+def _suggest_variable(error: UndefinedError, variables: Mapping[str, Any]) -> str:
+    """What may have been meant by a variable that is not there."""
+    wanted = _UNDEFINED.match(error.message or "")
+    close = nearest_match(wanted[1], variables) if wanted else None
+    if close is not None:
+        return f"did you mean `{close}`?"
+    return f"the variables are {', '.join(f'`{name}`' for name in variables) or 'none'}"
 
 
 def render_arguments(

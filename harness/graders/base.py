@@ -55,6 +55,10 @@ class Verdict(Struct, frozen=True):
     reason: str = ""
 
 
+class MisreadNumber(ValueError):
+    """A text that is meant as one number, but would have to be guessed."""
+
+
 class GraderError(Exception):
     """A grader cannot say: its grade becomes null, with `error` as the reason."""
 

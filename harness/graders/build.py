@@ -29,6 +29,7 @@ from harness.graders.base import (
     GraderSpec,
     GraderType,
     Grading,
+    MisreadNumber,
     Verdict,
 )
 from harness.model import Error, Grade
@@ -41,6 +42,9 @@ megabytes."""
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _CACHE_SIZE = 1_024
 _NO_ANSWER = Error("grader", "no_answer", "no answer")
+_NUMBER_ERRORS = frozenset(
+    ("decimal_parsing", "float_parsing", "float_type", "int_parsing", "int_type")
+)
 _SCALARS = frozenset((str, int, bool, type(None)))
 
 
@@ -116,14 +120,22 @@ def run_grader(grader: Grader, answer: Answer) -> Flow[Grade]:
     return grade if isinstance(grade, Grade) else (yield from grade)
 
 
+class MisreadArgument(ValueError):
+    """An argument that should be one number is a text that would have to be guessed."""
+
+
 def checked_arguments(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Arguments:
-    """The grader's arguments as its model has them. Raises ValueError with
-    one sentence a problem."""
+    """The grader's arguments as its model has them. Raises ValueError with one sentence a problem,
+    MisreadArgument where one should be a number and could be read as several.
+    """
     try:
         checked: Arguments = kind.arguments.model_validate(
             arguments if type(arguments) is dict else dict(arguments)
         )
     except ValidationError as invalid:
+        misread = next(filter(_is_misread, invalid.errors(include_url=False)), None)
+        if misread is not None:
+            raise MisreadArgument(_describe_error(misread)) from None
         raise ValueError(f"{kind.name}: {_describe_errors(invalid)}") from None
     return checked
 
@@ -135,6 +147,20 @@ def _bind_arguments(spec: GraderSpec) -> Callable[[Answer], Grading]:
         return partial(kind.grade, checked_arguments(kind, arguments))
     fill_in = _argument_filler(kind, arguments)
     return lambda answer: kind.grade(fill_in(answer), answer)
+
+
+def argument_check(spec: GraderSpec) -> Callable[[Answer], Arguments] | None:
+    """Fills in and checks the grader's arguments for a case, raising GraderError; None where they
+    hold no templates, or take any text.
+    """
+    kind: GraderType[Any] = load_plugin("graders", spec.type)
+    arguments = kind.with_template_defaults(spec.arguments)
+    filled = {key for key, value in arguments.items() if any(templates_in(value))}
+    try:
+        kind.arguments.model_validate({**arguments, **dict.fromkeys(filled, "text")})
+    except ValidationError:
+        return _argument_filler(kind, arguments)
+    return None
 
 
 def _argument_filler(
@@ -199,7 +225,7 @@ def _check_for_case(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Argu
     try:
         return checked_arguments(kind, arguments)
     except ValueError as invalid:
-        raise GraderError("invalid_arguments", f"for this case, {invalid}") from None
+        raise GraderError("invalid_arguments", f"for this case, {invalid}") from invalid
 
 
 def _describe_failure(broken: Exception) -> Error:
@@ -228,6 +254,16 @@ def _check_value(verdict: Verdict) -> bool | float | str:
     return float(value)
 
 
+def _is_misread(error: ErrorDetails) -> bool:
+    """Whether a text with digits was given for a number and does not say which."""
+    given, cause = error["input"], error.get("ctx", {}).get("error")
+    if isinstance(cause, (MisreadNumber, MisreadArgument)):
+        return True
+    return (
+        error["type"] in _NUMBER_ERRORS and isinstance(given, str) and any(map(str.isdigit, given))
+    )
+
+
 def _describe_errors(invalid: ValidationError) -> str:
     return "; ".join(map(_describe_error, invalid.errors(include_url=False)))
 
@@ -237,6 +273,6 @@ def _describe_error(error: ErrorDetails) -> str:
     text = describe_value_error(error)
     if not path:
         return text
-    if error["type"] != "value_error":
+    if error["type"] != "value_error" or _is_misread(error):
         return f"{path}: {text}"
     return f"{path}: {text} (got {quote_text(str(error['input']), 60)})"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from harness.config.diagnostics import Place
 from harness.config.fields import check_name, read_partial_model
+from harness.config.templates import Template, line_of_name, offset_place
 from harness.graders.base import GraderSpec
 from harness.model import ResponseFormat
 from harness.suite.cases.asked_prompts import AskedPrompts
@@ -17,9 +19,9 @@ from harness.suite.cases.grader_filling import GraderFilling
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.cases.selection import Selection
 from harness.suite.grader_specs import GraderReader, argument_templates, grader_variables
-from harness.suite.model import Prompt, RoleReference
+from harness.suite.model import Prompt, RoleReference, templates_of
 from harness.suite.overrides import Filter, Overrides, matches_filters
-from harness.suite.persona import Persona, read_persona
+from harness.suite.persona import PERSONA_USER, Persona, read_persona
 from harness.suite.prompts import PromptReader, turn_roles, turn_variables
 from harness.suite.schema import INLINE_ONLY, EvalFields, EvalFile, FormatSpec, SuiteFile
 from harness.suite.source import Source
@@ -119,6 +121,11 @@ class EvalReader:
         toolset = self._read_toolset(written, source, prompts)
         persona = self._read_persona(written, source, prompts)
         selection = self._build_selection(name, prompts, graders, toolset, persona)
+        selection.find_use = partial(
+            _find_use,
+            _templates_by_user(prompts, persona),
+            {f"the grader `{spec.id}`": place for spec, place in zip(graders, places, strict=True)},
+        )
         selection.note_roles(
             (*roles, *(one for prompt in prompts for one in turn_roles(prompt.later_turns)))
         )
@@ -249,6 +256,32 @@ class EvalReader:
             optional=_optional_variables(prompts, graders),
             plain=next((prompt.id for prompt in prompts if prompt.text is not None), None),
         )
+
+
+def _templates_by_user(
+    prompts: Sequence[Prompt], persona: Persona | None
+) -> Mapping[str, Sequence[Template]]:
+    """The templates whose texts a model sees, by who uses them as messages have it."""
+    found: dict[str, Sequence[Template]] = {}
+    for prompt in prompts:
+        later = [turn.text for turn in prompt.later_turns if turn.text is not None]
+        found[f"the prompt `{prompt.id}`"] = [
+            *prompt.templates,
+            *(one for text in later for one in templates_of(text)),
+        ]
+    if persona is not None:
+        found[PERSONA_USER] = [persona.template]
+    return found
+
+
+def _find_use(
+    templates: Mapping[str, Sequence[Template]], graders: Mapping[str, Place], name: str, user: str
+) -> Place | None:
+    """Where the user of a variable names it; None where that is not known."""
+    for template in templates.get(user, ()):
+        if name in template.variables:
+            return offset_place(template.place, line_of_name(name, template.source))
+    return graders.get(user)
 
 
 def _optional_variables(prompts: Sequence[Prompt], graders: Sequence[GraderSpec]) -> frozenset[str]:

@@ -213,11 +213,12 @@ class Prompt(Struct, frozen=True):
         """Every template of the prompt, those of later turns apart."""
         turns = [turn for _, turn in self.turns]
         single = [each for each in (self.text, self.conversation) if each is not None]
-        return [
-            each
-            for turn in (*turns, *single)
-            for each in ([turn] if isinstance(turn, Template) else turn.templates)
-        ]
+        return [each for turn in (*turns, *single) for each in templates_of(turn)]
+
+
+def templates_of(turn: Template | MultimodalTemplate) -> Sequence[Template]:
+    """Every template of a turn."""
+    return [turn] if isinstance(turn, Template) else turn.templates
 
 
 def _render_conversation(template: Template, variables: Mapping[str, Any]) -> tuple[Message, ...]:

@@ -15,6 +15,8 @@ from harness.suite.schema import SimulatedUserSpec
 from harness.suite.source import Source
 
 KEY = "simulated_user"
+PERSONA_USER = "the simulated user"
+"""How messages call who uses the template's variables."""
 DEFAULT_SAMPLING: Mapping[str, Any] = {"temperature": 0.0, "max_tokens": 256}
 
 
@@ -30,7 +32,7 @@ class Persona(Struct, frozen=True):
     @property
     def needs(self) -> dict[str, str]:
         """The variables that every case must have, each with its user for messages."""
-        return dict.fromkeys(sorted(self.template.variables - {"expected"}), "the simulated user")
+        return dict.fromkeys(sorted(self.template.variables - {"expected"}), PERSONA_USER)
 
     def build_user(self, variables: Mapping[str, Any]) -> SimulatedUser:
         """The simulated user of one case. Raises TemplateError."""

@@ -102,15 +102,15 @@ def conversation_identity(
 
 
 def find_tool_errors(toolset: Toolset | None, case: Case) -> Iterator[str]:
-    """Yields sentences on results a case sets for unknown tools, and on results it leaves out."""
+    """Yields what is wrong with a case's results: those for unknown tools, and those left out."""
     results = case.tools or {}
     known = toolset.names if toolset is not None else frozenset[str]()
     for name in sorted(results.keys() - known):
-        yield f"the case `{case.id}`: no tool is called `{name}`; {did_you_mean(name, known)}"
+        yield f"names the tool `{name}`, which does not exist; {did_you_mean(name, known)}"
     for name in sorted((toolset.by_case if toolset is not None else frozenset()) - results.keys()):
         yield (
-            f"the case `{case.id}` does not say what the tool `{name}` returns; add `tools:"
-            f" {{{name}: …}}` to the case, or give the tool a `function` or `returns`"
+            f"does not say what the tool `{name}` returns; add `tools: {{{name}: …}}` to the case,"
+            " or give the tool a `function` or `returns`"
         )
 
 

@@ -93,7 +93,7 @@ def test_an_undefined_variable_is_a_sentence_with_its_line() -> None:
         template.render({"ticket": "x"})
     assert (
         str(caught.value)
-        == "prompt.md:11: in the template: 'tickt' is undefined; the variables are `ticket`"
+        == "prompt.md:11: in the template: 'tickt' is undefined; did you mean `ticket`?"
     )
 
 

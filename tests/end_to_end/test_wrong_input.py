@@ -55,7 +55,11 @@ def edited(suite: Path, old: str, new: str) -> Path:
         ("seed: 7}", "seed: 7}\nrun: {rpm: 0}", ["rpm"]),
         ("seed: 7}", "seed: 7}\nrun: {timeout: -5s}", ["should be a duration", "-5s"]),
         ("suite: sums", "suite: sums\nsuite: again", ["suite"]),
-        ("{{ question }}", "{{ qestion }}", ["has no value for `qestion`"]),
+        (
+            "{{ question }}",
+            "{{ qestion }}",
+            ["uses `qestion`, for which none of the", "did you mean `question`?"],
+        ),
         (
             "temperature: [0, 1]",
             "temperature: [0, 9]",

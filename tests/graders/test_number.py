@@ -16,6 +16,7 @@ from harness.graders.values.number import (
     MAX_LENGTH,
     _closing_number,
     _find_last_number,
+    read_exact_number,
     read_number,
 )
 from tests.graders.grading import error_of, grade, spec
@@ -94,6 +95,39 @@ READINGS = [
 @pytest.mark.parametrize(("text", "number"), READINGS)
 def test_the_number_in_a_text(text: str, number: str | None) -> None:
     assert read_number(text) == (None if number is None else Decimal(number))
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        *(("3", "3"), (" -5 ", "-5"), ("−5", "-5"), ("#### 72", "72"), ("25 kg", "25")),
+        *(("1,234", "1234"), ("$1,234.50", "1234.5"), ("1'234'567", "1234567"), ("25 %", "25")),
+        *(("1e5", "100000"), ("1.2 × 10^5", "120000"), ("10^6", "1000000"), ("一共 42", "42")),
+    ],
+)
+def test_an_expected_number_is_read_as_an_answer_is(text: str, number: str) -> None:
+    assert read_exact_number(text) == read_number(text) == Decimal(number)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        *((each, "has a decimal comma; write 3.5") for each in ("3,5", " 3,5")),
+        *(
+            (each, "is not exactly one number")
+            for each in (
+                *("1.234,50", "3/4", "1 1/2", "5 ± 0.1", "25 m^2", r"\frac{3}{4}", "2025-03-04"),
+                *("(1, 2)", "1,23,456", "1,2,3", "2½", "1 234", "12:30", "3 - 5", "1.234.567"),
+                *("0x1F", "H2O 5", "1e99999999999999999999"),
+            )
+        ),
+        ("1," * 20_000, "is too long for a number"),
+        *((each, "there is no number in") for each in ("", "n/a", "½")),
+    ],
+)
+def test_an_expected_number_is_never_guessed(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        read_exact_number(text)
 
 
 @given(st.integers() | st.decimals(allow_nan=False, allow_infinity=False))

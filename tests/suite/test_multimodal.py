@@ -236,9 +236,9 @@ def test_a_missing_variable_hides_no_wrong_image_beside_it(write: Write) -> None
     said = sentences(text, write)
     assert said == [
         '3: there is no file "gone.png"',
+        '5: the case `one`: there is no file "absent.png"',
         "5: the case `one` has no value for `missing`, which the prompt `prompt` uses;"
         " it has `picture`",
-        '5: the case `one`: there is no file "absent.png"',
     ]
 
 

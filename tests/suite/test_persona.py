@@ -62,7 +62,7 @@ def test_whatever_changes_what_it_says_changes_the_plan(
         ("  target: scout\n  prompt: '{{ who'\n", "8:11: in the template"),
         (
             "  target: scout\n  prompt: '{{ age }}'\n",
-            "3:9: the case `a` has no value for `age`, which the simulated user uses",
+            "8:11: the simulated user uses `age`, for which none of the 2 cases has a value (first: the case `a`,",
         ),
         ("  target: scout\n  prompt: p\n  max_turns: 0\n", "9:14: `max_turns`"),
         ("  target: scout\n  prompt: p\n  stop: two words\n", "9:9: `stop`"),

@@ -265,7 +265,10 @@ repeats: 2
     with prepare(suite(text, filters=("prompt=v2",)), {}, live=False) as ready:
         assert len(list(ready.plan.trials(ready.targets[0]))) == len(ready.plan) == 4
     (found,) = problems(text.replace("prompts: v1", "prompts: [v1, v3]"))
-    assert found == "5:5: the case `old`: no prompt is called `v3`; choose from `v1`, `v2`"
+    assert (
+        found
+        == "5:5: the case `old` names the prompt `v3`, which does not exist; choose from `v1`, `v2`"
+    )
 
 
 BUILD = """\

@@ -261,7 +261,10 @@ def test_a_grader_that_names_no_tool_is_warned_of(suite: Callable[..., Suite], g
 @pytest.mark.parametrize(
     ("case", "said"),
     [
-        ("{id: c, vars: {q: hi}, tools: {g: 1}}", "3:9: the case `c`: no tool is called `g`"),
+        (
+            "{id: c, vars: {q: hi}, tools: {g: 1}}",
+            "3:9: the case `c` names the tool `g`, which does not exist",
+        ),
         (
             "{id: c, vars: {q: hi}, turns: ['{{ gone }}']}",
             "3:9: the case `c` has no value for `gone`, which a turn of the case uses",

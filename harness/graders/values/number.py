@@ -17,12 +17,21 @@ import re
 from collections import deque
 from decimal import Decimal, DecimalException
 from typing import Annotated, Any
+from unicodedata import category
 
 import re2
 from pydantic import Field, PlainValidator
 
-from harness.config.diagnostics import quote_text
-from harness.graders.base import EXPECTED, Answer, Arguments, GraderType, Verdict, to_text
+from harness.config.diagnostics import quote_text, quote_value
+from harness.graders.base import (
+    EXPECTED,
+    Answer,
+    Arguments,
+    GraderType,
+    MisreadNumber,
+    Verdict,
+    to_text,
+)
 
 _TEN_TO_THE = r"10(?:(?:\^|\*\*)[{(]?([-−+]?\d+)|([⁻⁺]?[⁰¹²³⁴-⁹]+))"
 _NUMBER = re2.compile(
@@ -43,6 +52,7 @@ _BARE = re.compile(r"[-+]?\d+(?:\.\d+)?", re.ASCII)
 # Besides letters and digits, what may precede a closing number's space without being part of it.
 _SEPARATING_PUNCTUATION = ":="
 _SEPARATORS = ",'’_\u00a0\u2009\u202f"
+_DECIMAL_COMMA = re.compile(r"[-+−–]?\d+,\d+")
 _GROUPED = re.compile(rf"\d{{1,3}}([{_SEPARATORS}])\d{{3}}(?:\1\d{{3}})*")
 _ASCII = str.maketrans("−–⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "--" + "-+0123456789")
 
@@ -133,12 +143,45 @@ def _to_ascii(group: bytes | None) -> str:
     return group.decode().translate(_ASCII) if group else ""
 
 
+def read_exact_number(text: str) -> Decimal:
+    """The one number in `text`, which is meant as nothing else: unlike an answer, what is expected
+    must not be guessed. Raises MisreadNumber where it holds more numbers, or could be read
+    otherwise; ValueError where it holds none.
+    """
+    bare = text.strip()
+    if len(bare) <= MAX_LENGTH and _BARE.fullmatch(bare):
+        return Decimal(bare)
+    shown = quote_value(text)
+    if len(text) > 2 * MAX_LENGTH:
+        raise MisreadNumber(f"{shown} is too long for a number")
+    found = list(_NUMBER.finditer(text.encode(errors="replace")))
+    if not found and not any(map(str.isdecimal, text)):
+        raise ValueError(f"there is no number in {shown}")
+    groups = [_to_ascii(group) for group in found[0].groups()] if len(found) == 1 else []
+    is_list = bool(groups) and _strip_grouping(groups[4])[1]
+    if is_list and _DECIMAL_COMMA.fullmatch(bare):
+        raise MisreadNumber(
+            f"{shown} has a decimal comma; write {bare.replace(',', '.')}, or for a whole column"
+            """ {file: …, expected: "{{ expected | replace(',', '.') }}"}"""
+        )
+    number = None if is_list or not groups else _to_decimal(*groups)
+    if number is None or _count_numerals(found[0][0].decode()) != _count_numerals(text):
+        raise MisreadNumber(
+            f"{shown} is not exactly one number; write the number alone, such as 1234.5"
+        )
+    return number
+
+
+def _count_numerals(text: str) -> int:
+    return sum(category(character).startswith("N") for character in text)
+
+
 def _parse_expected(value: Any) -> Decimal:
-    """What a suite or a case gives as a number: a number, or a text that holds one."""
+    """What a suite or a case gives as a number: a number, or a text that holds exactly one."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
         raise ValueError("must be a number, or text that contains one")  # noqa: TRY004 - pydantic's contract
-    number = read_number(value) if isinstance(value, str) else Decimal(str(value))
-    if number is None or not number.is_finite():
+    number = read_exact_number(value) if isinstance(value, str) else Decimal(str(value))
+    if not number.is_finite():
         raise ValueError(f"there is no number in {quote_text(to_text(value), 40)}")
     return number
 
@@ -148,7 +191,7 @@ class Number(Arguments):
 
     expected: Annotated[
         Decimal, PlainValidator(_parse_expected, json_schema_input_type=float | str)
-    ] = Field(EXPECTED, description="The expected number; text is parsed like the answer.")
+    ] = Field(EXPECTED, description="The expected number; text must hold exactly one.")
     tolerance: Decimal = Field(Decimal(0), ge=0, description="The absolute tolerance.")
     relative: Decimal = Field(
         Decimal(0),

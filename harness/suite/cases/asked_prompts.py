@@ -61,12 +61,14 @@ class AskedPrompts:
         """Note prompts that there are not, and templates that cannot be filled in from the case."""
         if not self._may_fail and case.prompts is None and case.later_turns is None:
             return
+        subject = f"the case `{case.id}`"
         for name in case.prompts or ():
             if name not in self._first:
                 problems.add(
                     place,
-                    f"the case `{case.id}`: no prompt is called `{name}`;"
+                    f"names the prompt `{name}`, which does not exist;"
                     f" {did_you_mean(name, self._first)}",
+                    subject,
                 )
         for user, template in self._templates_of(case):
             if not template.variables <= case.vars.keys():  # noted already
@@ -75,16 +77,13 @@ class AskedPrompts:
                 template.render(case.vars)
             except TemplateError as wrong:
                 why = wrong.message.removeprefix("in the template: ")
-                problems.add(
-                    place, f"the case `{case.id}` does not fit {user} ({wrong.place}): {why}"
-                )
-
+                problems.add(place, f"does not fit {user} ({wrong.place}): {why}", subject)
         for prompt in self._conversations:
             if case.is_asked_in(prompt.id) and prompt.variables <= case.vars.keys():
                 try:
                     prompt.render(case.vars)
                 except TemplateError as wrong:
-                    problems.add(place, f"the case `{case.id}`: {wrong.message}")
+                    problems.add(place, f"does not fit the {wrong.message}", subject)
 
     def _templates_of(self, case: Case) -> Iterator[tuple[str, Template]]:
         yield from self._persona

@@ -14,10 +14,12 @@ from harness.config.templates import TemplateError
 from harness.suite.cases.case_builder import CaseBuilder, own_row
 from harness.suite.cases.case_checks import CaseChecks
 from harness.suite.cases.case_file_spec import CaseFileSpec
+from harness.suite.cases.case_ids import Duplicates
 from harness.suite.cases.case_index import Cases, CaseSource, JsonlCases, RowIndex, name_by_row
 from harness.suite.cases.case_rows import Row
 from harness.suite.cases.case_store import CaseStore, parse_stored_row
 from harness.suite.cases.row_mapping import MappedRow, RowMapping, suggest_mapping
+from harness.suite.cases.row_problems import RowProblems
 from harness.suite.cases.row_selection import RowSelection
 from harness.suite.cases.selection import Selection
 from harness.suite.cases.table_opener import TableOpener
@@ -55,8 +57,9 @@ class CaseReader:
         self._source = source
         self._problems = source.problems
         self._selection = selection
-        self._builder = CaseBuilder(source, selection)
-        self._checks = CaseChecks(selection, source.problems)
+        self._row_problems = RowProblems(source.problems)
+        self._builder = CaseBuilder(replace(source, problems=self._row_problems), selection)
+        self._checks = CaseChecks(selection, self._row_problems)
         self._scans: list[Callable[[], Iterator[Row]]] = []
 
     def read(self, items: Sequence[str | CaseSpec | CaseFileSpec | None], at: KeyPath) -> Cases:
@@ -66,6 +69,8 @@ class CaseReader:
             for index, item in enumerate(items)
             if item is not None
         ]
+        self._row_problems.tell()
+        self._checks.tell_missing(self._problems)
         rows = (row for scan in self._scans for row in scan())
         for place, wrong in self._selection.ids.find_clashes(rows):
             self._problems.add(place, wrong)
@@ -81,13 +86,13 @@ class CaseReader:
         return None if opened is None else self._read_table(opened)
 
     def _read_inline(self, spec: CaseSpec, at: KeyPath) -> list[Case]:
-        def scan() -> Iterator[Row]:
-            raw = self._source.document.node_at(at).value
-            yield Row(
-                self._source.place_of(at), raw, self._builder.build_case(spec, self._source, at)
-            )
+        source = replace(self._source, problems=self._row_problems)
 
-        taken = map(self._selection.take_row, self._check_rows(scan))
+        def scan() -> Iterator[Row]:
+            raw = source.document.node_at(at).value
+            yield Row(source.place_of(at), raw, self._builder.build_case(spec, source, at))
+
+        taken = map(self._take_row, self._check_rows(scan))
         return [row.case for row in taken if row is not None]
 
     # Tables
@@ -106,7 +111,7 @@ class CaseReader:
     def _read_table(self, opened: _OpenedTable) -> CaseSource:
         """The selected cases: as byte offsets where the file has them, else as rows kept apart."""
         report = TableReport(opened.table, opened.mapping, opened.chosen)
-        total, problems = self._selection.total, len(self._problems)
+        total, problems = self._selection.total, len(self._row_problems)
         rows = self._take_rows(opened, report)
         table, build = opened.table, self._builder.trusted_builder(opened.table.path)
         cases: CaseSource
@@ -116,23 +121,37 @@ class CaseReader:
             cases = _index_rows(table.path, rows, parse)
         else:
             cases = _store_rows(rows, partial(_parse_stored, build))
-        if total == self._selection.total and problems == len(self._problems):
+        if total == self._selection.total and problems == len(self._row_problems):
             why = "no row passes `where`" if opened.spec.where else "holds no cases"
-            self._problems.add(opened.place, f"{why}; give at least one")
+            self._row_problems.add(opened.place, f"{why}; give at least one")
         report.finish(self._selection)
         return cases
 
     def _take_rows(self, opened: _OpenedTable, report: TableReport) -> Iterator[Row]:
         """Yields the rows that are selected, checked and with ids of their own."""
         for row in self._check_rows(partial(self._iterate_rows, opened)):
-            taken = self._selection.take_row(row, opened.spec.duplicates)
+            taken = self._take_row(row, opened.spec.duplicates)
             if taken is not None:
                 report.note_row(taken)
                 yield taken
 
+    def _take_row(self, row: Row, duplicates: Duplicates = "keep") -> Row | None:
+        """The row, with an id of its own, where it is selected; then its graders can be filled in
+        from it.
+        """
+        taken = self._selection.take_row(row, duplicates)
+        if taken is not None:
+            misread = self._selection.grader_filling.note(taken.case, taken.place)
+            if misread is not None:
+                grader, why = misread
+                self._row_problems.add(
+                    taken.place, f"{grader}: {why}", f"the case `{taken.case.id}`:", kind=grader
+                )
+        return taken
+
     def _iterate_rows(self, opened: _OpenedTable) -> Iterator[Row]:
         """Yields the rows of a table as cases; what is wrong is noted, up to a limit."""
-        table, start = opened.table, len(self._problems)
+        table, start = opened.table, len(self._row_problems)
         name, folder = table.shown_name, table.path.parent
         try:
             for row in opened.chosen.iterate_rows(table):
@@ -140,25 +159,25 @@ class CaseReader:
                 built = self._build_row(row, opened, place, folder)
                 if built is not None:
                     yield built
-                elif len(self._problems) - start >= MAX_PROBLEMS:
-                    self._problems.add(
+                elif len(self._row_problems) - start >= MAX_PROBLEMS:
+                    self._row_problems.add(
                         Place(name),
                         f"has {MAX_PROBLEMS} or more problems; the remaining rows were not read",
                     )
                     return
         except TableError as broken:
-            self._problems.add(Place(name, broken.line), str(broken))
+            self._row_problems.add(Place(name, broken.line), str(broken))
 
     def _build_row(
         self, row: TableRow, opened: _OpenedTable, place: Place, folder: Path
     ) -> Row | None:
         if row.problem:
-            self._problems.add(place, row.problem)
+            self._row_problems.add(place, row.problem)
             return None
         try:
             mapped = opened.mapping.map_row(row.values, keyed=opened.table.columns is None)
         except TemplateError as wrong:
-            self._problems.add(place, f"{wrong.place}: {wrong.message}")
+            self._row_problems.add(place, f"{wrong.place}: {wrong.message}")
             return None
         document, at = opened.table.document, _NOWHERE
         if document is not None and mapped.raw is row.values:
@@ -188,13 +207,13 @@ class CaseReader:
 
     def _check_rows(self, scan: Callable[[], Iterator[Row]]) -> Iterator[Row]:
         self._scans.append(scan)
-        start = len(self._problems)
+        start = len(self._row_problems)
         for row in scan():
             checked = self._checks.check_row(row)
             if "id" not in row.raw:
                 checked = checked._replace(case=name_by_row(row.case, row.raw, row.place))
             yield checked
-            if len(self._problems) - start >= MAX_PROBLEMS:
+            if len(self._row_problems) - start >= MAX_PROBLEMS:
                 return
 
 

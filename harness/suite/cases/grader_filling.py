@@ -1,34 +1,47 @@
-"""Counts the cases from which a grader's templates cannot be filled in.
+"""Counts the cases from which a grader's arguments cannot be filled in, and finds those that it
+would misread.
 
 As with prompts, a template that only inserts variables cannot fail where the case has them all. Any
-other is rendered once for every selected case while the suite is loaded: what fails here would
-leave the case's answers ungraded in the run.
+other is rendered once for every selected case while the suite is loaded, and so are arguments that
+do not take any text: what fails here would leave the case's answers ungraded in the run. A text
+that is meant as a number and could be read as several is a mistake.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from harness.config.diagnostics import Place
 from harness.config.templates import Template, TemplateError
-from harness.graders.base import GraderSpec
+from harness.graders.base import Answer, GraderError, GraderSpec
+from harness.graders.build import MisreadArgument, argument_check
 from harness.suite.grader_specs import argument_templates
 from harness.suite.model import Case, Prompt
 from harness.wording import pluralize
 
 
+class _Part(NamedTuple):
+    """What may fail in one grader: some of its templates, and the check of its arguments, which
+    needs the variables `needs`.
+    """
+
+    templates: Sequence[Template]
+    check: Callable[[Answer], object] | None
+    needs: frozenset[str]
+
+
 class _FallibleGrader(NamedTuple):
-    """Those of a grader's templates that may fail; `name` is for messages, and `place` is None
+    """A grader that may fail, in one or more parts; `name` is for messages, and `place` is None
     where it is the case's.
     """
 
     name: str
     place: Place | None
-    templates: Sequence[Template]
+    parts: Sequence[_Part]
 
 
 class _Tally(Struct):
@@ -48,7 +61,7 @@ class GraderFilling:
     ) -> None:
         self._usual = tuple(
             _keep_fallible(
-                _FallibleGrader(f"the grader `{spec.id}`", place, _fallible_templates(spec))
+                _FallibleGrader(f"the grader `{spec.id}`", place, _fallible_parts(spec))
                 for spec, place in graders
             )
         )
@@ -56,21 +69,27 @@ class GraderFilling:
         self._may_fail = bool(self._usual or any(self._turns.values()))
         self._tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
 
-    def note(self, case: Case, place: Place) -> None:
-        """Count the case, which is written at `place`."""
+    def note(self, case: Case, place: Place) -> tuple[str, str] | None:
+        """Count the case, which is written at `place`. Where one of its graders would misread an
+        argument: its name, and why.
+        """
         if not self._may_fail and case.graders is None and case.later_turns is None:
-            return
-        scope = {**case.vars, "expected": case.expected}
+            return None
+        answer = Answer("", case.expected, {**case.vars, "expected": case.expected})
         for grader in self._graders_of(case):
             tally = self._tallies[grader.name]
             tally.cases += 1
-            why = _find_failure(grader.templates, scope)
+            try:
+                why = _find_failure(grader.parts, answer)
+            except MisreadArgument as misread:
+                return grader.name, str(misread)
             if why is None:
                 continue
             if not tally.failed:
                 tally.place = grader.place or place
                 tally.first = f"(first: case `{case.id}`, {place}), and will not grade them: {why}"
             tally.failed += 1
+        return None
 
     def find_warnings(self) -> Iterator[tuple[Place, str]]:
         """Yields a sentence, with its place, on each grader that fails for some of the cases."""
@@ -96,11 +115,11 @@ class GraderFilling:
 
 def _own_graders(specs: Iterable[GraderSpec]) -> Iterator[_FallibleGrader]:
     """Yields a case's own graders by their type: there may be as many ids as cases."""
-    by_type: defaultdict[str, list[Template]] = defaultdict(list)
+    by_type: defaultdict[str, list[_Part]] = defaultdict(list)
     for spec in specs:
-        by_type[spec.type] += _fallible_templates(spec)
-    for name, templates in by_type.items():
-        yield _FallibleGrader(f"the case's own grader `{name}`", None, templates)
+        by_type[spec.type] += _fallible_parts(spec)
+    for name, parts in by_type.items():
+        yield _FallibleGrader(f"the case's own grader `{name}`", None, parts)
 
 
 def _turn_graders(prompt: Prompt) -> Iterator[_FallibleGrader]:
@@ -109,30 +128,44 @@ def _turn_graders(prompt: Prompt) -> Iterator[_FallibleGrader]:
         _FallibleGrader(
             f"the grader `{spec.id}` of the prompt `{prompt.id}`",
             prompt.place,
-            _fallible_templates(spec),
+            _fallible_parts(spec),
         )
         for spec in specs
     )
 
 
 def _keep_fallible(graders: Iterable[_FallibleGrader]) -> Iterator[_FallibleGrader]:
-    return (grader for grader in graders if grader.templates)
+    return (grader for grader in graders if grader.parts)
 
 
-def _fallible_templates(spec: GraderSpec) -> list[Template]:
+def _fallible_parts(spec: GraderSpec) -> list[_Part]:
     if not spec.templated:
         return []
-    return [each for each in argument_templates(spec) if not each.is_plain]
+    templates = list(argument_templates(spec))
+    part = _Part(
+        [each for each in templates if not each.is_plain],
+        argument_check(spec),
+        frozenset[str]().union(*(each.variables for each in templates)),
+    )
+    return [part] if part.templates or part.check is not None else []
 
 
-def _find_failure(templates: Iterable[Template], scope: Mapping[str, Any]) -> str | None:
-    """Why one of the templates cannot be filled in; None where all can. A variable that is missing
-    altogether is noted elsewhere.
+def _find_failure(parts: Iterable[_Part], answer: Answer) -> str | None:
+    """Why one of the parts cannot be filled in; None where all can. A variable that is missing
+    altogether is noted elsewhere. Raises MisreadArgument.
     """
-    for template in templates:
-        if template.variables <= scope.keys():
+    for part in parts:
+        for template in part.templates:
+            if template.variables <= answer.variables.keys():
+                try:
+                    template.value(answer.variables)
+                except TemplateError as wrong:
+                    return wrong.message.removeprefix("in the template: ")
+        if part.check is not None and part.needs <= answer.variables.keys():
             try:
-                template.value(scope)
-            except TemplateError as wrong:
-                return wrong.message.removeprefix("in the template: ")
+                part.check(answer)
+            except GraderError as wrong:
+                if isinstance(wrong.__cause__, MisreadArgument):
+                    raise wrong.__cause__ from None
+                return str(wrong).removeprefix("for this case, ")
     return None

@@ -90,11 +90,10 @@ class ImageInventory:
                     )
                     yield image.sha256
             except TemplateError as wrong:
-                problems.add(named_at, f"the case `{case.id}`: {wrong.message}")
+                problems.add(named_at, wrong.message, f"the case `{case.id}`:")
             except ImageError as wrong:
-                problems.add(
-                    named_at, f"the case `{case.id}`: {wrong}" if named_at is place else str(wrong)
-                )
+                subject = f"the case `{case.id}`:" if named_at is place else ""
+                problems.add(named_at, str(wrong), subject)
 
     def _note_image(self, seen: CaseImage) -> None:
         for largest, measure in ((self.heaviest, seen.size), (self.widest, seen.side)):

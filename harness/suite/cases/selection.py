@@ -15,6 +15,7 @@ from harness.suite.cases.case_ids import CaseIds, Duplicates
 from harness.suite.cases.case_rows import Row
 from harness.suite.cases.grader_filling import GraderFilling
 from harness.suite.cases.image_inventory import ImageInventory
+from harness.suite.cases.missing_variables import FindUse
 from harness.suite.model import USUAL, Case, CaseForm, CaseSampling, RoleReference
 from harness.suite.tools import Toolset
 
@@ -41,8 +42,8 @@ class Selection(Struct):
 
     `needs` and `grader_needs` map each variable to who uses it; the latter apply where a case has
     no graders of its own, and `later_needs`, those of the prompts' later turns, where it has no
-    turns of its own; a case may lack those in `optional`, and with
-    `reads_all` code sees all variables there are. `roles` are the targets that graders ask,
+    turns of its own; `find_use` knows where they stand. A case may lack those in `optional`, and
+    with `reads_all` code sees all variables there are. `roles` are the targets that graders ask,
     `sampled` the sampling parameters of single cases, `plain` the id of a completion prompt.
     `findings` say how files were read, `warnings` what in them is probably a mistake, and `sources`
     which revisions of data sets they are. `forms` counts the selected cases that are not of
@@ -53,6 +54,7 @@ class Selection(Struct):
     limit: int | None
     needs: Mapping[str, str]
     grader_needs: Mapping[str, str]
+    find_use: FindUse = lambda *_: None
     asked_prompts: AskedPrompts = field(default_factory=lambda: AskedPrompts(()))
     image_inventory: ImageInventory = field(default_factory=lambda: ImageInventory(()))
     later_needs: Mapping[str, str] = field(default_factory=dict)
@@ -101,7 +103,6 @@ class Selection(Struct):
         if case.graders or (case.later_turns and any(turn.graders for turn in case.later_turns)):
             self.self_graded += 1
         self.longest_case.note(case, row.place)
-        self.grader_filling.note(case, row.place)
         if case.sampling:
             self.sampled.setdefault(
                 canonical_json(case.sampling), CaseSampling(case.sampling, row.place)

@@ -227,9 +227,9 @@ def test_validate_says_how_a_file_was_read(tmp_path: Path) -> None:
     ("cases", "rows", "said"),
     [
         ("r.jsonl", ROWS, 'r.jsonl:1: unknown key `answer`; put prompt variables under `vars:`; if every key is a variable, write {file: r.jsonl}, or which are: {file: r.jsonl, vars: {question: "{{ question }}"}, expected: "{{ answer }}"}'),
-        ("{file: r.jsonl}", ROWS, 'has no `expected`, which the grader `equals` uses; take it from a column with {file: …, expected: "{{ answer }}"}'),
-        ("{file: r.jsonl, expected: x}", [{"Question": 1}], "has no value for `question`, which the prompt `prompt` uses; it has `Question`"),
-        ('{file: r.jsonl, expected: "{{ anwser }}"}', ROWS, "'anwser' is undefined; the variables are"),
+        ("{file: r.jsonl}", ROWS, 'r.jsonl:1); take it from a column with {file: …, expected: "{{ answer }}"}'),
+        ("{file: r.jsonl, expected: x}", [{"Question": 1}], "has no value for `question`, which the prompt `prompt` uses; did you mean `Question`?"),
+        ('{file: r.jsonl, expected: "{{ anwser }}"}', ROWS, "'anwser' is undefined; did you mean `answer`?; the same in 1 more row"),
         ('{file: r.jsonl, expected: "{{ answer"}', ROWS, "in the template"),
         ('{file: r.jsonl, where: "{{ answer }}"}', ROWS, "`where` is the text \"2\", which is neither true nor false; write a comparison"),
         ('{file: r.jsonl, where: "yes"}', ROWS, "should be one {{ expression }}"),

@@ -67,6 +67,51 @@ def test_it_is_told_with_the_cases_that_it_fails_for(
     assert [each[: len(want)] for each, want in zip(told, wanted, strict=True)] == wanted, told
 
 
+@pytest.mark.parametrize(
+    ("grader", "row", "said"),
+    [
+        ("number", '"expected": "3,5"', 'expected: "3,5" has a decimal comma; write 3.5, or'),
+        ("number", '"expected": "3/4"', 'expected: "3/4" is not exactly one number; write'),
+        ("not: number", '"expected": "3/4"', '"3/4" is not exactly one number; write'),
+        (
+            'number: {tolerance: "{{ q }}"}',
+            '"expected": 1, "vars": {"q": "0,5"}',
+            'tolerance: should be a valid decimal, not "0,5"',
+        ),
+        (
+            'length: {max: "{{ q }}"}',
+            '"vars": {"q": "1 to 2"}',
+            'max: should be a whole number, not "1 to 2"',
+        ),
+    ],
+)
+def test_a_number_that_would_have_to_be_guessed_is_refused(
+    problems: Callable[..., list[str]],
+    write: Callable[..., Path],
+    grader: str,
+    row: str,
+    said: str,
+) -> None:
+    cases = write(
+        "suites/cases.jsonl",
+        "".join(f'{{"id": "{name}", "vars": {{"q": "1"}}, {row}}}\n' for name in "xyz"),
+    )
+    (found,) = problems(SUITE % (grader if ":" in grader else f"{{{grader}: }}", ""))
+    assert found.startswith(f"{cases}:1: the case `x`: the grader `"), found
+    assert said in found
+    assert found.endswith("; the same in 2 more rows")
+
+
+def test_arguments_that_no_case_fills_are_warned_of(
+    suite: Callable[..., Suite], write: Callable[..., Path]
+) -> None:
+    write("suites/cases.jsonl", (ROWS % ("", "")).replace('"expected": "up"', '"expected": ["up"]'))
+    found = suite(SUITE % ('one_of: "{{ expected }}"', "")).warnings
+    (told,) = [each for each in found if "cannot be filled in" in each]
+    assert "for 2 of 3 cases (first: case `x`," in told
+    assert told.endswith('one_of: values: should be a list, not {"label": "up"}')
+
+
 def test_only_selected_cases_are_counted(
     suite: Callable[..., Suite], write: Callable[..., Path]
 ) -> None:
