@@ -24,7 +24,7 @@ from harness.suite.model import Case, Prompt
 from harness.wording import pluralize
 
 
-class _Part(NamedTuple):
+class _FalliblePart(NamedTuple):
     """What may fail in one grader: some of its templates, and the check of its arguments, which
     needs the variables `needs`.
     """
@@ -41,7 +41,7 @@ class _FallibleGrader(NamedTuple):
 
     name: str
     place: Place | None
-    parts: Sequence[_Part]
+    parts: Sequence[_FalliblePart]
 
 
 class _Tally(Struct):
@@ -115,7 +115,7 @@ class GraderFilling:
 
 def _own_graders(specs: Iterable[GraderSpec]) -> Iterator[_FallibleGrader]:
     """Yields a case's own graders by their type: there may be as many ids as cases."""
-    by_type: defaultdict[str, list[_Part]] = defaultdict(list)
+    by_type: defaultdict[str, list[_FalliblePart]] = defaultdict(list)
     for spec in specs:
         by_type[spec.type] += _fallible_parts(spec)
     for name, parts in by_type.items():
@@ -138,11 +138,11 @@ def _keep_fallible(graders: Iterable[_FallibleGrader]) -> Iterator[_FallibleGrad
     return (grader for grader in graders if grader.parts)
 
 
-def _fallible_parts(spec: GraderSpec) -> list[_Part]:
+def _fallible_parts(spec: GraderSpec) -> list[_FalliblePart]:
     if not spec.templated:
         return []
     templates = list(argument_templates(spec))
-    part = _Part(
+    part = _FalliblePart(
         [each for each in templates if not each.is_plain],
         argument_check(spec),
         frozenset[str]().union(*(each.variables for each in templates)),
@@ -150,7 +150,7 @@ def _fallible_parts(spec: GraderSpec) -> list[_Part]:
     return [part] if part.templates or part.check is not None else []
 
 
-def _find_failure(parts: Iterable[_Part], answer: Answer) -> str | None:
+def _find_failure(parts: Iterable[_FalliblePart], answer: Answer) -> str | None:
     """Why one of the parts cannot be filled in; None where all can. A variable that is missing
     altogether is noted elsewhere. Raises MisreadArgument.
     """

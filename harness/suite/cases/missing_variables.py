@@ -17,7 +17,7 @@ FindUse = Callable[[str, str], Place | None]
 """From a variable and its user, as messages have it, to the place where it is used."""
 
 
-class _Missing(Struct):
+class _MissingVariable(Struct):
     """The first case without a variable, what it has instead, and how many lack it."""
 
     place: Place
@@ -30,7 +30,7 @@ class MissingVariables:
     """The variables that cases lack, by name and user."""
 
     def __init__(self) -> None:
-        self._missing: dict[tuple[str, str], _Missing] = {}
+        self._missing: dict[tuple[str, str], _MissingVariable] = {}
 
     def note(self, row: Row, name: str, user: str) -> None:
         """Count a case without the variable `name`."""
@@ -42,7 +42,7 @@ class MissingVariables:
                 if name == "expected"
                 else f"; {_describe_variables(name, user, variables)}"
             )
-            found = self._missing[name, user] = _Missing(row.place, row.case.id, has)
+            found = self._missing[name, user] = _MissingVariable(row.place, row.case.id, has)
         found.cases += 1
 
     def find_problems(self, total: int, find_use: FindUse) -> Iterator[tuple[Place, str]]:
