@@ -7,7 +7,7 @@ knows the keys there are.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Annotated, Any, ClassVar, TypeVar
 from unicodedata import category
@@ -43,6 +43,9 @@ _SHAPES = {SCALAR: "a plain value", MAPPING: "a mapping", LIST: "a list", FLAG: 
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Categories of Unicode: controls, surrogates, separators of lines and paragraphs."""
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+_LISTED = 5
+"""Places of one error that are named."""
 
 _EXPECTED = {
     "int": "a whole number",
@@ -128,9 +131,51 @@ def read_model(
     try:
         return model.model_validate(value, context=readers)
     except ValidationError as invalid:
-        for error in invalid.errors(include_url=False):
-            problems.add(*explain_error(error, value, document, at, readers))
+        for place, message in explain_errors(invalid, value, document, at, readers):
+            problems.add(place, message)
         return None
+
+
+def explain_errors(
+    invalid: ValidationError,
+    value: Any,
+    document: Document,
+    at: KeyPath,
+    readers: Mapping[int, type[BaseModel]],
+    concerns: Callable[[ErrorDetails], bool] = lambda _: True,
+) -> Iterator[tuple[Place, str]]:
+    """Yields the place and sentence of each error that `concerns` us. A misspelt key is told as
+    such, and not as missing too; the same error of many items of a list once, with a count.
+    """
+    errors = [each for each in invalid.errors(include_url=False) if concerns(each)]
+    misspelt = {_meant_key(error, value, readers) for error in errors}
+    repeated: dict[tuple[KeyPath, str], list[Place]] = {}
+    for error in errors:
+        if error["type"] != "missing" or error["loc"] not in misspelt:
+            place, message = explain_error(error, value, document, at, readers)
+            shape = tuple("*" if isinstance(part, int) else part for part in error["loc"])
+            repeated.setdefault((shape, message), []).append(place)
+    for (_, message), places in repeated.items():
+        if len(places) > _LISTED:
+            yield places[0], f"{message}; the same in {len(places) - 1:,} more places"
+        else:
+            yield from ((place, message) for place in places)
+
+
+def _meant_key(
+    error: ErrorDetails, value: Any, readers: Mapping[int, type[BaseModel]]
+) -> KeyPath | None:
+    """The location of the key that an unknown key was probably meant as."""
+    *holder, key = error["loc"] or ("",)
+    reader = readers.get(id(value_at(value, tuple(holder))))
+    if error["type"] != "extra_forbidden" or reader is None:
+        return None
+    close = nearest_match(str(key), _key_names(reader))
+    return None if close is None else (*holder, close)
+
+
+def _key_names(reader: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in reader.model_fields.items()]
 
 
 def read_partial_model(
@@ -198,25 +243,38 @@ def explain_error(
     readers: Mapping[int, type[BaseModel]],
 ) -> tuple[Place, str]:
     """The place of a pydantic error, and the error as one sentence."""
-    location = at + error["loc"]
+    location = at + _written_location(error["loc"], value)
     parts = [part for part in location if not (isinstance(part, str) and part.startswith("<"))]
     name = (
         "the value" if not parts else f"`{parts[-1]}`" if isinstance(parts[-1], str) else "the item"
     )
     if error["type"] == "extra_forbidden":
+        location = at + error["loc"]
         reader = readers.get(id(value_at(value, error["loc"][:-1])))
         return document.place_of(location, key=True), _unknown_key_message(
             str(error["loc"][-1]), reader
         )
     if error["type"] == "missing":
         return (
-            document.place_of(location[:-1]),
-            f"{name} is missing{_field_description(error, value, readers)}",
+            document.place_of((at + error["loc"])[:-1]),
+            f"`{error['loc'][-1]}` is missing{_field_description(error, value, readers)}",
         )
     joint = (
         ": " if error["type"] == "value_error" else " "
     )  # a validator's own words are a sentence already
     return document.place_of(location), f"{name}{joint}{describe_value_error(error)}"
+
+
+def _written_location(location: KeyPath, value: Any) -> KeyPath:
+    """The part of a location that is written: a short form, such as a bare duration for its total,
+    has no keys of its own.
+    """
+    for depth, part in enumerate(location):
+        if not isinstance(value, dict | list | tuple):
+            return location[:depth]
+        with suppress(KeyError, IndexError, TypeError):
+            value = value[part]  # type: ignore[index] # as in value_at
+    return location
 
 
 def _unknown_key_message(key: str, reader: type[BaseModel] | None) -> str:
@@ -228,7 +286,7 @@ def _unknown_key_message(key: str, reader: type[BaseModel] | None) -> str:
     misplaced: Mapping[str, str] = getattr(reader, "misplaced_keys", {})
     if key in misplaced:
         return f"there is no key `{key}` here; {misplaced[key]}"
-    names = [field.alias or name for name, field in reader.model_fields.items()]
+    names = _key_names(reader)
     hint: str = getattr(reader, "unknown_key_hint", "")
     return (
         f"unknown key `{key}`;"

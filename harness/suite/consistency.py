@@ -231,17 +231,35 @@ def find_skipped_gates(
     overrides: Overrides,
     evals: Sequence[Eval],
     targets: Sequence[TargetSpec],
+    settings: Sequence[Setting],
 ) -> tuple[GateSpec, ...]:
-    """The gates whose slice has no trial among those that the command line selects; none where it
-    selects nothing."""
-    if not (overrides.filters or overrides.targets or overrides.limit):
+    """The gates whose slice has no trial among those that the command line selects, or leaves of
+    the sweep in `settings`; none where it does neither."""
+    if not (overrides.filters or overrides.targets or overrides.limit or overrides.sampling):
         return ()
+    points = [{**setting, **overrides.sampling} for setting in settings]
     return tuple(
         gate
         for gate in found
         if not any(gate.slice.get("target", target.name) == target.name for target in targets)
         or not any(_has_trials(gate.slice, each) for each in evals)
+        or not any(_has_parameters(gate.slice, point) for point in points)
     )
+
+
+def _has_parameters(wanted: Mapping[str, Any], point: Setting) -> bool:
+    """Whether a setting has the sampling parameters of a slice."""
+    return all(
+        point.get(name) == value for name, value in wanted.items() if name not in gate_syntax.AXES
+    )
+
+
+def drop_fixed_parameters(gate: GateSpec, fixed: Mapping[str, Any]) -> GateSpec:
+    """The gate without the parameters that the command line sets for all trials alike."""
+    if fixed.keys().isdisjoint(gate.slice):
+        return gate
+    kept = {name: value for name, value in gate.slice.items() if name not in fixed}
+    return gate.model_copy(update={"slice": kept})
 
 
 def _has_trials(wanted: Mapping[str, Any], each: Eval) -> bool:

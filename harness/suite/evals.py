@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from harness.config.diagnostics import Place
+from harness.config.diagnostics import Place, nearest_match
 from harness.config.fields import check_name, read_partial_model
 from harness.config.templates import Template, line_of_name, offset_place
 from harness.graders.base import GraderSpec
@@ -75,8 +75,14 @@ class EvalReader:
 
     def _read_inline(self) -> Eval:
         for key in ("prompts", "cases"):
+            written = self._source.document.value
+            is_misspelt = any(
+                each not in SuiteFile.model_fields
+                and nearest_match(each, SuiteFile.model_fields) == key
+                for each in written
+            )
             if (
-                getattr(self._suite, key) is None and self._source.document.value.get(key) is None
+                getattr(self._suite, key) is None and written.get(key) is None and not is_misspelt
             ):  # else it is noted as wrong
                 self._source.add_problem(
                     (key,), f"`{key}:` is missing; give prompts and cases, or name `evals:`"

@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from harness import registry
 from harness.config import templates
 from harness.config.diagnostics import KeyPath, Place, did_you_mean, display_path, quote_value
-from harness.config.fields import check_name, explain_error, value_at
+from harness.config.fields import check_name, explain_errors, value_at
 from harness.config.units import parse_share
 from harness.graders.base import Arguments, GraderSpec, GraderType
 from harness.suite.code_references import FUNCTION_REFERENCE, find_function_file
@@ -229,11 +229,15 @@ class GraderReader:
         try:
             return kind.arguments.model_validate(arguments, context=readers)
         except ValidationError as invalid:
-            for error in invalid.errors(include_url=False):
-                if not _waits_for_rendering(error, arguments):
-                    self._problems.add(
-                        *explain_error(error, arguments, self._source.document, at, readers)
-                    )
+            for place, message in explain_errors(
+                invalid,
+                arguments,
+                self._source.document,
+                at,
+                readers,
+                lambda error: not _waits_for_rendering(error, arguments),
+            ):
+                self._problems.add(place, message)
             return None
 
     def _resolve_file(self, name: str, value: Any, at: KeyPath) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.config.diagnostics import Place, Problems, did_you_mean, display_path
-from harness.config.fields import read_model, read_partial_model
+from harness.config.fields import read_partial_model
 from harness.config.sampling import Sampling
 from harness.config.yaml import Document, parse_yaml
 from harness.errors import HarnessError
@@ -144,7 +144,7 @@ class _Loader:
         roles, role_targets = self._read_role_targets(reader, targets)
         evals = consistency.select_evals(filters, evals, problems)
         selected = self._selected_targets(targets)
-        skipped = consistency.find_skipped_gates(gates, overrides, evals, selected)
+        skipped = consistency.find_skipped_gates(gates, overrides, evals, selected, settings.points)
         repeats = overrides.repeats or written.repeats
         sampling = {**written.sampling, **fixed}
         sampled = tuple(
@@ -167,7 +167,11 @@ class _Loader:
             excluded=settings.excluded,
             repeats=repeats,
             run=self._override_run(written.run),
-            gates=tuple(gate for gate in gates if gate not in skipped),
+            gates=tuple(
+                consistency.drop_fixed_parameters(gate, fixed)
+                for gate in gates
+                if gate not in skipped
+            ),
             strict=written.strict,
             mode_place=self._document.place_of(("run", "mode")),
             capability_overrides=read_capability_overrides(self._source),
@@ -246,10 +250,9 @@ class _Loader:
 
     def _fixed_sampling(self) -> dict[str, Any]:
         given = dict(self._overrides.sampling)
-        sampling = read_model(
-            Sampling, given, Document.at_place(given, Place("--set sampling")), self._problems
-        )
-        return sampling.parameters() if sampling else given
+        document = Document.at_place(given, Place("--set sampling"))
+        sampling = read_partial_model(Sampling, given, document, self._problems, {})
+        return sampling.parameters() if sampling else {}
 
     def _collect_places(
         self, written: SuiteFile, settings: Sequence[Setting], fixed: Mapping[str, Any]

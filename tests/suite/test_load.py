@@ -134,6 +134,29 @@ def test_a_gate_that_the_command_line_leaves_without_trials_is_skipped(
 
 
 @pytest.mark.parametrize(
+    ("sampling", "kept"),
+    [
+        ({}, {"{temperature=0}": ["temperature"], "{temperature=1, top_p=1}": ["temperature", "top_p"]}),
+        ({"temperature": 0}, {"{temperature=0}": []}),
+        ({"temperature": 1}, {"{temperature=1, top_p=1}": ["top_p"]}),
+        ({"temperature": 0.5}, {}),
+        ({"top_p": 1}, {"{temperature=0}": ["temperature"], "{temperature=1, top_p=1}": ["temperature"]}),
+    ],
+)  # fmt: skip
+def test_a_gate_on_a_parameter_that_the_command_line_sets_is_judged_or_skipped(
+    suite: Callable[..., Suite], small: str, sampling: dict[str, Any], kept: dict[str, list[str]]
+) -> None:
+    gates = ["pass_rate{temperature=0} >= 50%", "pass_rate{temperature=1, top_p=1} >= 50%"]
+    sweep = "sweep: {temperature: [0, 1], top_p: [0.5, 1]}"
+    found = suite(f"{small}{sweep}\ngates: {gates}\n", sampling=sampling)
+    assert {
+        gate.text.removeprefix("pass_rate").removesuffix(" >= 50%"): list(gate.slice)
+        for gate in found.gates
+    } == kept
+    assert sum("is skipped" in each for each in found.warnings) == 2 - len(kept)
+
+
+@pytest.mark.parametrize(
     ("sampling", "sweep", "said"),
     [
         ("{temperature: 0, seed: {fixed: 1}}", "{top_p: [0.1, 0.3, 0.5, 0.7, 1]}", "25 times"),
@@ -204,6 +227,10 @@ def test_overrides_survive_json() -> None:
             "--set sampling: unknown key `temprature`; did you mean `temperature`?",
         ),
         (
+            {"sampling": {"temprature": 1}, "targets": ("scout-sim",)},
+            "--set sampling: unknown key `temprature`",
+        ),
+        (
             {"sampling": {"temperature": "hot"}},
             '--set sampling: `temperature` should be a number, not "hot"',
         ),
@@ -269,6 +296,35 @@ gates: [pass_rat >= 1, {no_drop: pass_rate}]
     ]
     for start, problem in zip(starts, found, strict=True):
         assert problem.startswith(start)
+
+
+def test_a_misspelt_key_is_told_once(problems: Callable[..., list[str]]) -> None:
+    found = problems(
+        """\
+suit: s
+promts: [hi]
+case: [{id: c}]
+graders: [{regex: {patern: x}}]
+targets: [{name: t, provder: openai, modl: m}]
+run: {timeout: 5}
+"""
+    )
+    assert found == [
+        "1:1: unknown key `suit`; did you mean `suite`?",
+        "2:1: unknown key `promts`; did you mean `prompts`?",
+        "3:1: unknown key `case`; did you mean `cases`?",
+        "4:20: unknown key `patern`; did you mean `pattern`?",
+        "5:21: unknown key `provder`; did you mean `provider`?",
+        "5:38: unknown key `modl`; did you mean `model`?",
+        "6:16: `timeout`: needs a unit; write 5s or 5ms",
+    ]
+
+
+def test_one_mistake_of_many_cases_is_one_line(problems: Callable[..., list[str]]) -> None:
+    cases = "".join(f"  - {{id: c{number}, variables: {{}}}}\n" for number in range(100))
+    (found,) = problems(f"suite: s\nprompts: hi\ncases:\n{cases}targets: scout-sim\n")
+    assert found.startswith("4:14: unknown key `variables`;")
+    assert found.endswith("; the same in 99 more places")
 
 
 @pytest.mark.parametrize(

@@ -81,9 +81,7 @@ def test_a_mistake_in_targets_yaml_is_told_in_that_file(
         "targets.yaml:3:3: unknown key `modle`; did you mean `model`?" in problem
         for problem in found
     )
-    assert any(
-        "targets.yaml:2:3: `model` is missing; it is the model's id" in problem for problem in found
-    )
+    assert not any("is missing" in problem for problem in found)
 
 
 BASE = "name: t, provider: openai, model: m"
