@@ -86,10 +86,7 @@ def match_slice(
         if values is None:
             return (
                 chosen[:0],
-                (
-                    f"nothing is called {key!r}: a slice takes tag, target, prompt, eval, case or a"
-                    " swept parameter"
-                ),
+                (f"no slice by {key!r}: use tag, target, prompt, eval, case or a swept parameter"),
             )
         chosen = chosen[has[chosen]]
         if not len(chosen):
@@ -194,7 +191,7 @@ def _sum_columns(total: Sum, rows: TrialSelection, statistic: str | None) -> Est
     if missing.all():
         return stats.NOTHING
     broken = (
-        f", without {pluralize(int(missing.sum()), 'broken trial')} of unknown {total.columns[0]}"
+        f", without {pluralize(int(missing.sum()), 'failed trial')} of unknown {total.columns[0]}"
     )
     note = broken if total.complete and missing.any() else ""
     return Estimate(fsum(values[~missing]), n=int((~missing).sum()), method=f"sum{note}")
@@ -207,7 +204,7 @@ def _why_unknown(rows: TrialSelection, missing: Any) -> str:
     if np.isnan(estimates).any():
         return "give their targets a price"
     about = formatting.format_dollars(fsum(estimates))
-    return f"their servers did not report the tokens (≈ {about} by estimated ones)"
+    return f"their servers did not report tokens (≈ {about} from estimated tokens)"
 
 
 def _ratio_of_sums(ratio: Ratio, rows: TrialSelection, _statistic: str | None) -> Estimate:

@@ -95,7 +95,7 @@ def _evaluate_gate(
     metric = METRICS.get(gate.metric)
     if metric is None:
         return _unknown_result(
-            gate, run, f"there is no measure called {gate.metric!r}; there are {', '.join(GATED)}"
+            gate, run, f"unknown metric {gate.metric!r}; choose from {', '.join(GATED)}"
         )
     chosen, problem = match_slice(trials, gate.slice, tags)
     if problem:

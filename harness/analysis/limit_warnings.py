@@ -19,7 +19,7 @@ _KEYS = ["run", "eval", "prompt", "target", "setting"]
 _REMEDIES = {
     "cut": (
         "Cut off by max_tokens",
-        "What is graded is the beginning of an answer; raise `max_tokens`.",
+        "Only the beginning of these answers was graded; raise `max_tokens`.",
     ),
     "empty": (
         "Empty, because thinking used up max_tokens",

@@ -30,19 +30,19 @@ class StarterSuite(NamedTuple):
 
 TEMPLATES = (
     StarterSuite(
-        "chat", "conversations of several turns, each answer graded", ("suites/chat.yaml",)
+        "chat", "multi-turn conversations, with a grade for each answer", ("suites/chat.yaml",)
     ),
     StarterSuite(
         "classification",
-        "texts to be put into one of several classes",
+        "texts to classify into one of several labels",
         ("suites/triage.yaml", "evals/triage"),
     ),
     StarterSuite(
         "extraction",
-        "facts from texts as JSON that fits a schema",
+        "facts extracted from texts as JSON that fits a schema",
         ("suites/extraction.yaml", "evals/extraction"),
     ),
-    StarterSuite("rag", "answers from retrieved passages only", ("suites/rag.yaml",)),
+    StarterSuite("rag", "answers based only on retrieved passages", ("suites/rag.yaml",)),
     StarterSuite(
         "tools", "an assistant that calls Python functions", ("suites/tools.yaml", "evals/tools")
     ),

@@ -199,7 +199,7 @@ class _Resolver:
         base_url, api_version = self._find_address(address, spec)
         self.secrets.update(_secrets_of_address(base_url))
         if self._live and address != base_url and "${" in address and not is_http_address(base_url):
-            what = "is no http:// or https:// address with the values of its variables"
+            what = "is not an http:// or https:// address once its variables are filled in"
             self._add_problem(spec, f": its address {address} {what}")
         target = self._build_target(spec, spec.provider, spec.model, address, base_url, key)
         return (

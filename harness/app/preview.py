@@ -89,15 +89,15 @@ def _describe_later_turns(trial: Trial) -> Iterator[str]:
         return
     if goes_on.actions:
         yield (
-            "── then its tool calls are performed:"
-            f" {pluralize(goes_on.max_turns, 'request')} at most"
+            "── then its tool calls are executed:"
+            f" at most {pluralize(goes_on.max_turns, 'request')}"
         )
     for turn in goes_on.turns:
         yield f"── then, user\n{readable_text(Message('user', turn))}"
     if goes_on.user is not None:
         yield (
             f"── then {goes_on.user.target} plays the user:"
-            f" {pluralize(goes_on.user.max_turns, 'message')} at most"
+            f" at most {pluralize(goes_on.user.max_turns, 'message')}"
         )
 
 

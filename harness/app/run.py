@@ -137,7 +137,7 @@ def _check_overwrite(folder: Path, used: Iterable[Path | None], *, is_named: boo
         raise UsageError("--overwrite needs --out: without it a run gets a new folder")
     if any(run is not None and run.resolve() == folder.resolve() for run in used):
         raise UsageError(
-            f"--overwrite would remove {folder}, which this run starts from; name another --out"
+            f"--overwrite would remove {folder}, which this run reads from; name another --out"
         )
 
 
@@ -168,7 +168,7 @@ def resume_requests(
     if manifest.replay_only:
         raise UsageError(
             f"{folder}: was made with --replay-only, which sends nothing, and resuming would send"
-            " what the recording lacks; start a new run instead"
+            " requests; start a new run instead"
         )
     overrides = Overrides.from_json(manifest.options)
     loaded = load_suite(
@@ -300,7 +300,8 @@ class _RunSession(Struct, dict=True):
         tested = {target.name for target in self.ready.targets}
         if self.skip_unreachable and found.keys() < tested - self.ready.role_targets.keys():
             self.unreachable = {
-                name: f"left out, not reachable: {error.message}" for name, error in found.items()
+                name: f"skipped, because it cannot be reached: {error.message}"
+                for name, error in found.items()
             }
             return
         sentences = [

@@ -76,7 +76,7 @@ def _no_record_reason(case: str | None, names: set[str], failed: bool) -> str:
     what = "no trial" if case is None else f"case {case!r} has no record"
     if failed:
         return f"{what} that failed, ended in an error or was left ungraded"
-    return f"{what} with that prompt and target; leave them out to see which there are"
+    return f"{what} with that prompt and target; omit --prompt and --target to see all"
 
 
 def _sort_key(record: Record) -> tuple[str, str, str, str, int]:

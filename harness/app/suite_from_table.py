@@ -116,7 +116,7 @@ def _undone_on_failure(path: Path) -> Iterator[None]:
 
 def _suite_lines(name: str, reference: str, rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     guess = _guess(rows)
-    yield "# Written by `harness init --from`. What was guessed is marked; correct it."
+    yield "# Written by `harness init --from`. Guesses are marked; check them."
     yield f"suite: {name}"
     yield "prompts:"
     yield from (f"  # Guessed: {' '.join(reason.split())}" for reason in guess.reasons)
@@ -199,7 +199,7 @@ def _guess_question(
     context = next((name for name in _CONTEXTS if name in texts and name != question), None)
     asked = [name for name in (context, question, choices) if name is not None]
     reasons = [f"`{names[question]}` is the question"]
-    reasons += [f"`{names[context]}` is what to answer it from"] if context else []
+    reasons += [f"`{names[context]}` is the text to answer it from"] if context else []
     prompt = "\n\n".join(_section(name, choices) for name in asked)
     return Guess(prompt, {name: f"{{{{ {name} }}}}" for name in asked}, None, "", reasons)
 
@@ -263,7 +263,7 @@ def _add_answers(
     if not values:
         return guess._replace(
             grader="length: {min: 1}",
-            reasons=[*guess.reasons, "no column holds an expected answer, so any answer passes"],
+            reasons=[*guess.reasons, "no column contains an expected answer, so any answer passes"],
         )
     kind = _guess_kind(values)
     source = answer or "expected"

@@ -34,8 +34,8 @@ Filters = Annotated[
     typer.Option(
         "--filter",
         help=(
-            "Only what matches: tag=money, id=refund, prompt=v2, eval=triage; tag!=hard for the"
-            " others. All must hold."
+            "Only matching trials: tag=money, id=refund, prompt=v2, eval=triage; tag!=hard negates."
+            " May be repeated; all must match."
         ),
         metavar="KEY=VALUE",
     ),
@@ -44,7 +44,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="A sampling parameter, such as sampling.temperature=0. May be repeated.",
+        help="Set a sampling parameter, such as sampling.temperature=0. May be repeated.",
         metavar="KEY=VALUE",
     ),
 ]
@@ -61,11 +61,15 @@ BudgetOption = Annotated[
 SkipUnreachable = Annotated[
     bool,
     typer.Option(
-        "--skip-unreachable", help="Leave out targets that cannot be reached; resume asks them."
+        "--skip-unreachable",
+        help="Skip targets that cannot be reached; `harness resume` runs them later.",
     ),
 ]
 EnvFile = Annotated[
-    Path | None, typer.Option(help="Variables for this run, as NAME=value lines.", metavar="FILE")
+    Path | None,
+    typer.Option(
+        help="Read environment variables from this file (NAME=value lines).", metavar="FILE"
+    ),
 ]
 
 

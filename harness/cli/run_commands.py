@@ -36,7 +36,7 @@ def run(
         ),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the run that is in the --out folder.")
+        bool, typer.Option("--overwrite", help="Replace an existing run in the --out folder.")
     ] = False,
     limit: Limit = None,
     target: Targets = None,
@@ -64,13 +64,14 @@ def run(
     failed_of: Annotated[
         str | None,
         typer.Option(
-            help="Ask only what failed, broke or was not graded in an earlier run.", metavar="RUN"
+            help="Run only what failed, ended in an error or was not graded in an earlier run.",
+            metavar="RUN",
         ),
     ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Print the first prompts and the exact requests, and send nothing."
+            "--dry-run", help="Print the first prompts and the exact requests without sending them."
         ),
     ] = False,
 ) -> None:
@@ -89,7 +90,7 @@ def run(
         print_lines(preview.dry_run(suite, read_overrides()))
         return
     if replay and replay_only:
-        raise UsageError("--replay and --replay-only name the same thing; give one of them")
+        raise UsageError("--replay and --replay-only cannot be combined; give one of them")
     with report_process() as maker:
         from harness.app import run as runs  # noqa: PLC0415 — while the other process loads what the report needs
 
@@ -111,13 +112,14 @@ def run(
 def resume(
     folder: RunFolder,
     retry_errors: Annotated[
-        bool, typer.Option("--retry-errors", help="Also retry what ended in a permanent error.")
+        bool,
+        typer.Option("--retry-errors", help="Also retry trials that ended in a permanent error."),
     ] = False,
     budget: BudgetOption = None,
     env_file: EnvFile = None,
     skip_unreachable: SkipUnreachable = False,
 ) -> None:
-    """Continue a run that was stopped: send the requests that are still missing.
+    """Continue a run that was stopped or killed, sending only what is still missing.
 
     \b
     Example:
@@ -150,12 +152,12 @@ def report(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Where the report goes. Default: into the run, or reports/compared.",
+            help="The report's folder. Default: the run's, or reports/compared.",
             metavar="FOLDER",
         ),
     ] = None,
 ) -> None:
-    """Report on a run, finished or not, or on several side by side.
+    """Report on a run, finished or not, or compare several side by side.
 
     \b
     Example:
@@ -177,10 +179,13 @@ def show(
     prompt: Annotated[str | None, typer.Option(help="Only this prompt.", metavar="NAME")] = None,
     target: Annotated[str | None, typer.Option(help="Only this target.", metavar="NAME")] = None,
     failed: Annotated[
-        bool, typer.Option("--failed", help="Only what failed, broke or was not graded.")
+        bool,
+        typer.Option(
+            "--failed", help="Only trials that failed, ended in an error or were not graded."
+        ),
     ] = False,
 ) -> None:
-    """Print a case, or all that failed: what was asked and answered, and its grades.
+    """Print a case, or everything that failed: requests, answers and grades.
 
     \b
     Example:

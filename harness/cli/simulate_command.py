@@ -29,7 +29,7 @@ def simulate(
         Path | None, typer.Option(help="Latency, faults and seed, as a JSON file.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Serve the simulator's APIs on this machine, for any client.
+    """Run the simulator: a local server of the providers' APIs, for any client.
 
     \b
     Example:

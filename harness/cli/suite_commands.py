@@ -23,7 +23,7 @@ def validate(
     ] = False,
     gold: Annotated[bool, typer.Option("--gold", hidden=True)] = False,
 ) -> None:
-    """Check a suite and count its requests, sending nothing.
+    """Check a suite and count its requests without sending any.
 
     \b
     Example:
@@ -54,15 +54,15 @@ def init(
     table: Annotated[
         Path | None,
         typer.Option(
-            "--from", help="Write a suite over the rows of this file instead.", metavar="FILE"
+            "--from", help="Write a suite for the rows of this file instead.", metavar="FILE"
         ),
     ] = None,
     template: Annotated[
-        str | None, typer.Option(help="Write this one suite instead.", metavar="NAME")
+        str | None, typer.Option(help="Write a suite from this template instead.", metavar="NAME")
     ] = None,
-    templates: Annotated[bool, typer.Option("--list", help="Show the templates.")] = False,
+    templates: Annotated[bool, typer.Option("--list", help="List the templates.")] = False,
 ) -> None:
-    """Create a workspace with example suites and evals that run as they are.
+    """Create a workspace with runnable example suites and evals.
 
     \b
     Example:
@@ -73,7 +73,7 @@ def init(
     from harness.app.init import list_templates, write_template, write_workspace  # noqa: PLC0415
 
     if sum((table is not None, template is not None, templates)) > 1:
-        raise UsageError("`--from`, `--template` and `--list` do not go together; give one")
+        raise UsageError("--from, --template and --list cannot be combined; give one of them")
     place = folder or Path()
     if templates:
         print_lines([*list_templates(), "", "write one with: harness init --template NAME FOLDER"])
@@ -95,12 +95,12 @@ def init(
 def list_(
     what: Annotated[
         Literal["all", "providers", "graders", "targets"],
-        typer.Argument(help="What to show.", metavar="WHAT"),
+        typer.Argument(help="What to list.", metavar="WHAT"),
     ] = "all",
     suites: Annotated[
         Path | None,
         typer.Option(
-            help="The folder whose targets.yaml is read. Default: suites.", metavar="FOLDER"
+            help="The folder that contains targets.yaml. Default: suites.", metavar="FOLDER"
         ),
     ] = None,
 ) -> None:

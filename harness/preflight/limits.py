@@ -110,8 +110,8 @@ def describe_token_rates(plan: Plan) -> Iterator[str]:
         first = next(plan.trials(target), None) if target.limits.tpm is not None else None
         if first is not None and output_bound(first.request, None, target.extra_body) is None:
             yield (
-                f"{target.name}: nothing limits the length of an answer, so `tpm` counts each at"
-                " the mean of those before it; set max_tokens to have the limit hold for sure"
+                f"{target.name}: answers have no length limit, so `tpm` charges each the mean of"
+                " those before it; set max_tokens to keep the limit exactly"
             )
 
 

@@ -43,17 +43,18 @@ def check_images(
 
 def _unsupported_images(evaluation: Eval, target: Target) -> Iterator[Problem]:
     """Each prompt that shows images; where only cases do, in turns of their own, one of these."""
-    blind = f"target {target.name!r}: {target.model} on {target.provider} cannot see images"
+    blind = f"target {target.name!r}: {target.model} on {target.provider} does not accept images"
     showing = [prompt for prompt in evaluation.prompts if prompt.multimodal_turns]
     for prompt in showing:
         yield Problem(
-            f"{blind}, and the prompt `{prompt.id}` shows some; leave one of them out",
+            f"{blind}, but the prompt `{prompt.id}` contains some; remove the target or the images",
             *prompt.place,
         )
     if not showing and evaluation.image_inventory is not None:
         seen = next(iter(evaluation.image_inventory.widest.values()))
         yield Problem(
-            f"{blind}, and the case `{seen.case}` shows one; leave one of them out", *seen.place
+            f"{blind}, but the case `{seen.case}` contains one; remove the target or the image",
+            *seen.place,
         )
 
 
@@ -70,20 +71,20 @@ def _oversized_images(
         if limits.types and seen.media_type not in limits.types:
             allowed = ", ".join(each.removeprefix("image/") for each in limits.types)
             yield Problem(
-                f"{who} takes {allowed}, and the case `{seen.case}` shows {seen.media_type};"
+                f"{who} takes {allowed}, but the case `{seen.case}` has {seen.media_type};"
                 " convert it",
                 *seen.place,
             )
         if limits.max_bytes is not None and seen.size > limits.max_bytes:
             text = (
-                f"images of at most {limits.max_bytes:,} bytes, and the case `{seen.case}` shows"
+                f"images of at most {limits.max_bytes:,} bytes, but the case `{seen.case}` has"
                 f" one of {seen.size:,}"
             )
             yield Problem(f"{who} takes {text}; make it smaller", *seen.place)
         if limits.max_side is not None and seen.side > limits.max_side:
             text = (
-                f"images of at most {limits.max_side:,} pixels a side, and the case `{seen.case}`"
-                f" shows one of {seen.side:,}"
+                f"images of at most {limits.max_side:,} pixels a side, but the case `{seen.case}`"
+                f" has one of {seen.side:,}"
             )
             yield Problem(f"{who} takes {text}; make it smaller", *seen.place)
     if (
@@ -93,7 +94,7 @@ def _oversized_images(
     ):
         count, case, place = inventory.most
         yield Problem(
-            f"{who} takes {pluralize(limits.max_count, 'image')} a request, and the case `{case}`"
-            f" shows {count}",
+            f"{who} takes {pluralize(limits.max_count, 'image')} a request, but the case `{case}`"
+            f" has {count}",
             *place,
         )

@@ -76,7 +76,7 @@ def _list_graders(report: Report) -> Listing:
     )
     return Listing(
         "Graders",
-        "what each of them said, and where they contradict each other",
+        "the grades that each gave, and how often graders disagree",
         (
             "grader",
             "passed",
@@ -110,7 +110,7 @@ def _list_helpers(report: Report) -> Listing:
     )
     return Listing(
         "Helpers",
-        "judges and simulated users, which no figure of a configuration includes",
+        "judges and simulated users; the figures of configurations do not include them",
         (
             "helper",
             "role",
@@ -145,7 +145,7 @@ def _list_paces(report: Report) -> Listing:
     )
     return Listing(
         "Pace",
-        "how fast each target was asked and answered, judges included",
+        "requests and times of each target, including judges",
         (
             "target",
             "requests",

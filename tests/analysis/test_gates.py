@@ -104,7 +104,7 @@ def test_every_measure_of_a_response_can_be_gated(build: ModuleType, metric: Met
         ("pass_rate{tag=mony} >= 0", "no trial of the slice has tag 'mony' (the run has money)"),
         ("pass_rate{target=nobody} >= 0", "the run has scout"),
         ("pass_rate{temperature=0.5} >= 0", "the run has 0, 1"),
-        ("pass_rate{top_p=0.5} >= 0", "nothing is called 'top_p'"),
+        ("pass_rate{top_p=0.5} >= 0", "no slice by 'top_p'"),
         ("pass_rate{tag=money, temperature=1} >= 0", "no trial of the slice has temperature 1.0"),
     ],
 )
@@ -123,7 +123,7 @@ def test_an_unknown_metric_is_never_a_pass(build: ModuleType) -> None:
     (result,) = gates.evaluate_gates(
         [GateSpec(text="speed >= 0", metric="speed", op=">=", value=0)], found, "run-1"
     )
-    assert (result.verdict, "no measure called 'speed'" in result.detail) == ("unknown", True)
+    assert (result.verdict, "unknown metric 'speed'" in result.detail) == ("unknown", True)
 
 
 @pytest.mark.parametrize(

@@ -124,8 +124,8 @@ def test_answers_that_the_output_limit_ended_are_told_by_configuration(build: Mo
     rare += [ended(f"s{number}", "billing", "stop", prompt="v3") for number in range(19)]
     found = comparison(build.manifest(planned=52), long + whole + thinking + rare).warnings
     assert [text for text in found if "max_tokens" in text] == [
-        "Cut off by max_tokens: terse · scout · temperature=0 (24 of 30 answers). What is graded is"
-        " the beginning of an answer; raise `max_tokens`.",
+        "Cut off by max_tokens: terse · scout · temperature=0 (24 of 30 answers). Only the"
+        " beginning of these answers was graded; raise `max_tokens`.",
         "Empty, because thinking used up max_tokens: v2 · scout · temperature=0 (2 of 2 answers)."
         " Raise `max_tokens`, or lower `reasoning_effort`.",
     ]

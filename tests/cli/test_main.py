@@ -263,9 +263,9 @@ targets: scout
 def test_a_dry_run_says_how_a_conversation_goes_on(cli: Command, tmp_path: Path) -> None:
     (tmp_path / "on.yaml").write_text(GOES_ON)
     *_, tools, turn, said, user = cli("run", "on.yaml", "--dry-run").out.splitlines()
-    assert tools == "── then its tool calls are performed: 3 requests at most"
+    assert tools == "── then its tool calls are executed: at most 3 requests"
     assert (turn, said) == ("── then, user", "And why is it so?")
-    assert user == "── then scout-sim plays the user: 1 message at most"
+    assert user == "── then scout-sim plays the user: at most 1 message"
 
 
 def test_validate_names_the_variables_that_a_run_will_need(tmp_path: Path) -> None:
@@ -319,7 +319,7 @@ def test_show_says_which_case_was_meant(cli: Command, ran: Path) -> None:
     ended = cli("show", ran, "prodcut")
     assert ended.code == ExitCode.USAGE
     assert "did you mean `product`?" in ended.err
-    assert "leave them out" in cli("show", ran, "sum", "--prompt", "gone").err
+    assert "omit --prompt and --target" in cli("show", ran, "sum", "--prompt", "gone").err
 
 
 def test_two_runs_are_reported_side_by_side(cli: Command, ran: Path, tmp_path: Path) -> None:

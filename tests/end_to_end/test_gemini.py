@@ -130,7 +130,7 @@ def test_a_quota_of_the_day_is_not_tried_again(cli: Command, simulator: Simulate
         ({"sampling": "reasoning_effort: xhigh", "model": "gemini-2.5-flash"}, "must be one of none, low, medium, high"),
         ({"sampling": "reasoning_effort: none", "model": "gemini-2.5-pro"}, "must be one of low, medium, high"),
         ({"target": ", api_version: v2"}, "which gemini does not know; choose from `v1`, `v1beta`"),
-        ({"images": ', images: "{{ seen }}"', "kind": "gif"}, "takes png, jpeg, webp, and the case `a` shows image/gif"),
+        ({"images": ', images: "{{ seen }}"', "kind": "gif"}, "takes png, jpeg, webp, but the case `a` has image/gif"),
     ],
 )  # fmt: skip
 def test_what_a_model_does_not_take_is_found_before_the_run(

@@ -306,7 +306,7 @@ def test_targets_out_of_reach_are_left_out_where_that_is_asked_for(
         ended = cli("run", suite, "--out", "run", "--skip-unreachable")
         alone = cli("run", suite, "--out", "alone", "--target", "gone", "--skip-unreachable")
     assert ended.code == ExitCode.INFRASTRUCTURE
-    assert "gone: left out, not reachable: could not connect to" in ended.out
+    assert "gone: skipped, because it cannot be reached: could not connect to" in ended.out
     assert {record.target for record in read_records(tmp_path / "run")} == {"tiny"}
     assert len(simulator.requests()) == len(CASES)
     assert alone.code == ExitCode.INFRASTRUCTURE and "nothing was sent" in alone.err

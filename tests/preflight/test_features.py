@@ -60,7 +60,7 @@ def test_a_target_that_cannot_see_is_refused_at_the_prompt(suite: Suite) -> None
     (said,) = refused(suite, "vision: false")
     assert (
         said
-        == "3: target 't': m on p cannot see images, and the prompt `seen` shows some; leave one of them out"
+        == "3: target 't': m on p does not accept images, but the prompt `seen` contains some; remove the target or the images"
     )
 
 
@@ -69,7 +69,7 @@ def test_a_target_that_cannot_see_is_refused_at_the_prompt(suite: Suite) -> None
     [
         (
             "types: [image/png]",
-            "6: target 't': m on p takes png, and the case `two` shows image/webp; convert it",
+            "6: target 't': m on p takes png, but the case `two` has image/webp; convert it",
         ),
         (
             "max_side: 800",
@@ -78,7 +78,7 @@ def test_a_target_that_cannot_see_is_refused_at_the_prompt(suite: Suite) -> None
         ("max_bytes: 100", "images of at most 100 bytes, and the case `one` shows one of"),
         (
             "max_count: 1",
-            "6: target 't': m on p takes 1 image a request, and the case `two` shows 2",
+            "6: target 't': m on p takes 1 image a request, but the case `two` has 2",
         ),
     ],
 )
@@ -135,4 +135,6 @@ def test_a_target_that_cannot_see_is_refused_at_the_case_whose_own_turn_shows_an
         f'suite: s\nprompts: [{{user: "x"}}]\ncases:\n  - {case}\ntargets: scout-sim\n'
     )
     (said,) = refused(load_suite(tmp_path / "s.yaml"), "vision: false")
-    assert said.startswith("4: target 't': m on p cannot see images, and the case `one` shows one")
+    assert said.startswith(
+        "4: target 't': m on p does not accept images, but the case `one` contains one"
+    )
