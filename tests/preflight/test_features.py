@@ -73,9 +73,9 @@ def test_a_target_that_cannot_see_is_refused_at_the_prompt(suite: Suite) -> None
         ),
         (
             "max_side: 800",
-            "5: target 't': m on p takes images of at most 800 pixels a side, and the case `one` shows one of 900",
+            "5: target 't': m on p takes images of at most 800 pixels a side, but the case `one` has one of 900",
         ),
-        ("max_bytes: 100", "images of at most 100 bytes, and the case `one` shows one of"),
+        ("max_bytes: 100", "images of at most 100 bytes, but the case `one` has one of"),
         (
             "max_count: 1",
             "6: target 't': m on p takes 1 image a request, but the case `two` has 2",
