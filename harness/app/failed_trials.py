@@ -53,7 +53,20 @@ def select_trials(
         f"only the {pluralize(len(plan), 'trial')} that failed in {run}: rates and gates describe"
         " those alone"
     )
+    if run is not None and (pending := _count_pending(run)):
+        note += (
+            f". That run is unfinished: it owes {pluralize(pending, 'trial')}, which are not among"
+            f" them; `harness resume {run}` runs those"
+        )
     return replace(ready, plan=plan, notes=(*ready.notes, note))
+
+
+def _count_pending(run: Path) -> int:
+    """How many of its planned trials a run has no record of."""
+    from harness.runs.reader import Run  # noqa: PLC0415 - as above
+
+    opened = Run(run)
+    return opened.manifest.planned - len({record.key for record in opened.records()})
 
 
 def selection_fingerprint(only: Collection[int] | None) -> Mapping[str, Any]:

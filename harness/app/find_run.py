@@ -27,20 +27,35 @@ def find_run(run: str | Path, *, suite: str | None = None, workspace: Path | Non
     `latest` is the run under the workspace's `reports/runs` that was started last: of `suite`,
     where one is given. Raises UsageError where there is none.
     """
+    if "\0" in str(run):
+        raise UsageError(f"{str(run)!r} is no path: it has a NUL in it")
     name, _, named = str(run).partition(":")
     if name != LATEST or Path(run).exists():
         return Path(run)
     runs = (workspace or _current_workspace()) / "reports" / "runs"
     wanted = named or suite
+    heads = list(_read_heads(runs))
     started = [
-        (head.created, path.stat().st_mtime_ns, path)
-        for path, head in _read_heads(runs)
-        if wanted in (None, head.suite)
+        (head.created, path) for path, head in heads if head and wanted in (None, head.suite)
     ]
     if not started:
         what = "no run" if wanted is None else f"no run of the suite {wanted!r}"
         raise UsageError(f"{run}: there is {what} in {runs}; name the run's folder instead")
-    folder = max(started)[2].parent
+    created, path = max(started)
+    folder, moment = path.parent, created[:19].replace(":", "-")
+    newer = [
+        damaged
+        for damaged in (path.parent for path, head in heads if head is None)
+        # What `harness run` names begins with the time.
+        if damaged.name[:1].isdigit()
+        and damaged.name > moment
+        and wanted in (None, damaged.parent.name)
+    ]
+    if newer:
+        raise UsageError(
+            f"{run}: the newest run, {max(newer)}, is damaged: its {MANIFEST} cannot be read; name"
+            " a run's folder instead"
+        )
     here = Path.cwd()
     return Path(os.path.relpath(folder, here)) if folder.is_relative_to(here) else folder
 
@@ -51,10 +66,10 @@ def _current_workspace() -> Path:
     return workspace_of(Path.cwd() / "suite.yaml")
 
 
-def _read_heads(runs: Path) -> Iterator[tuple[Path, _RunHead]]:
-    """The manifests of `<runs>/<run>` and `<runs>/<suite>/<run>`; damaged ones are left out."""
+def _read_heads(runs: Path) -> Iterator[tuple[Path, _RunHead | None]]:
+    """The manifests of `<runs>/<run>` and `<runs>/<suite>/<run>`; None for one that is damaged."""
     for path in (*runs.glob(f"*/{MANIFEST}"), *runs.glob(f"*/*/{MANIFEST}")):
         try:
             yield path, msgspec.json.decode(path.read_bytes(), type=_RunHead)
         except (OSError, msgspec.DecodeError):
-            continue
+            yield path, None

@@ -37,6 +37,9 @@ def _run_command() -> NoReturn:
     except Exception as error:  # noqa: BLE001 — the last resort: a bug is shown whole
         if shortage := find_shortage(error):
             sys.exit(_report_shortage(shortage))
+        if refusal := _find_refusal(error):
+            _print_error(f"error: {refusal.filename}: {refusal.strerror}")
+            sys.exit(ExitCode.INFRASTRUCTURE)
         import traceback  # noqa: PLC0415 — only a bug needs it
 
         traceback.print_exc()
@@ -67,6 +70,21 @@ def find_shortage(error: BaseException | None) -> str | None:
             return "memory (`ulimit -v`, or the limit of a container)"
         grouped = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else None
         error = grouped or error.__cause__ or error.__context__
+    return None
+
+
+_REFUSALS = (
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO}
+    | {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR}
+)  # fmt: skip
+
+
+def _find_refusal(error: BaseException | None) -> OSError | None:
+    """What the system refused to do with a path, where that is what `error` came from."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _REFUSALS and error.filename is not None:
+            return error
+        error = error.__cause__
     return None
 
 

@@ -33,7 +33,8 @@ def closing_lines(folder: Path, stopped: Sequence[str], exit_code: ExitCode) -> 
 def _relative_path(path: Path) -> str:
     """`path` as a person would type it here."""
     try:
-        return quote(str(path.resolve().relative_to(Path.cwd())))
+        here = str(path.resolve().relative_to(Path.cwd()))
+        return quote(f"./{here}" if here.startswith("-") else here)  # no option
     except (ValueError, RuntimeError):  # elsewhere, or a loop of links
         return quote(str(path))
 

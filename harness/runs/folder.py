@@ -78,8 +78,10 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         fields = orjson.loads(read_regular_file(path, MAX_MANIFEST_BYTES))
         version = fields.get("schema", 0)
-        if not isinstance(version, int):
-            raise UsageError(f"{path}: damaged: its format version is {version!r}, not a number")
+        if type(version) is not int or version < 0:
+            raise UsageError(
+                f"{path}: damaged: its format version is {version!r}, not a whole number"
+            )
         if version > records.SCHEMA_VERSION:
             raise UsageError(
                 f"{path}: written by a newer version (format {fields['schema']}; this one reads up"
@@ -99,6 +101,10 @@ def create_folder(folder: Path, *, overwrite: bool = False) -> None:
 
     Raises StoreError where it cannot be made, UsageError where it holds anything else.
     """
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as odd:
+        raise UsageError(f"{str(folder)!a} is no name in UTF-8; name another folder") from odd
     if (folder / MANIFEST).exists():
         if not overwrite:
             raise UsageError(

@@ -44,6 +44,11 @@ def test_latest_is_the_run_that_was_started_last(
     (tmp_path / "suites").mkdir()
     monkeypatch.chdir(tmp_path / "suites")  # the workspace is that of the current folder
     assert find_run("latest") == last
+    spoilt = write_run(runs / "mail" / "2026-11-02T10-00-01Z-1f3a", "mail", "damaged")
+    (spoilt / "manifest.json").write_text("{")
+    with pytest.raises(UsageError, match="1f3a, is damaged"):
+        find_run("latest:mail")
+    assert find_run("latest") == last  # which is newer
     Path("latest").mkdir()
     assert find_run("latest") == Path("latest")
 
