@@ -276,9 +276,9 @@ def _sample_size_warnings(configurations: Sequence[Configuration]) -> Iterator[s
     few = [c for c in configurations if 0 < c.cases < FEW_CASES]
     if few:
         least = pluralize(min(c.cases for c in few), "case")
+        some = "some configurations have" if len(configurations) > 1 else "the configuration has"
         yield (
-            f"Few cases: some configurations have only {least}. Intervals are wide, and small"
-            " differences are noise."
+            f"Few cases: {some} only {least}. Intervals are wide, and small differences are noise."
         )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from harness.analysis import formatting
-from harness.analysis.row_schema import classify_outcome, configuration_label
+from harness.analysis.row_schema import classify_outcome, configuration_label, plain_text
 from harness.app.find_run import find_run
 from harness.config.diagnostics import did_you_mean
 from harness.errors import UsageError
@@ -112,6 +112,8 @@ def _record_lines(record: Record, blobs: Blobs) -> Iterator[str]:
         yield clean(
             f"error at {record.error.boundary} ({record.error.kind}): {record.error.message}"
         )
+    if (expected := plain_text(record.expected)) is not None:
+        yield clean(f"expected {expected}")
     for grade in record.grades:
         yield from _grade_lines(grade)
     judged = (

@@ -182,7 +182,7 @@ def _listing_grids(report: Report, width: int) -> Iterator[Any]:
 
 def _fit_listing(listing: Listing, width: int) -> Listing:
     """The table without as many of its last columns as it takes to fit the width."""
-    while len(listing.titles) > 2 and _columns_width(listing.titles, listing.rows) > width:
+    while len(listing.titles) > 2 and sum(_column_widths(listing.titles, listing.rows)) - 1 > width:
         listing = listing.narrow(listing.titles[-1:])
     return listing
 
@@ -193,30 +193,24 @@ def _axis_text(text: str) -> str:
 
 def _fit_table(table: ConfigurationTable, width: int) -> ConfigurationTable:
     """The table without as many of its least important figures as it takes to fit the width."""
-    while _table_width(table) > width and any(figure.rank for figure in table.figures):
-        drop = max(range(len(table.figures)), key=lambda index: table.figures[index].rank)
-        column = len(table.axes) + drop
-        table = ConfigurationTable(
-            table.shared,
-            table.axes,
-            tuple(figure for index, figure in enumerate(table.figures) if index != drop),
-            tuple(
-                tuple(cell for index, cell in enumerate(row) if index != column)
-                for row in table.rows
-            ),
-        )
-    return table
-
-
-def _table_width(table: ConfigurationTable) -> int:
     titles = (*table.axes, *(figure.title for figure in table.figures))
-    return _columns_width(titles, table.rows)
+    widths = _column_widths(titles, table.rows)
+    kept = list(range(len(titles)))
+    ranks = [0] * len(table.axes) + [figure.rank for figure in table.figures]
+    while sum(widths[place] for place in kept) - 1 > width and any(ranks[place] for place in kept):
+        kept.remove(max(kept, key=lambda place: ranks[place]))
+    return ConfigurationTable(
+        table.shared,
+        table.axes,
+        tuple(table.figures[place - len(table.axes)] for place in kept[len(table.axes) :]),
+        tuple(tuple(row[place] for place in kept) for row in table.rows),
+    )
 
 
-def _columns_width(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
-    """How wide a table is as it is printed, its edges and the gaps between columns included."""
+def _column_widths(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """How wide the columns are as they are printed, the gap to the next one included."""
     columns = zip(titles, *rows, strict=True)
-    return sum(max(cell_len(_axis_text(cell)) for cell in column) + 3 for column in columns) - 1
+    return [max(cell_len(_axis_text(cell)) for cell in column) + 3 for column in columns]
 
 
 def _failing_cases(report: Report, width: int) -> Iterator[Any]:

@@ -48,7 +48,8 @@ def test_a_case_has_the_names_that_reports_print(
 
 def test_what_failed_is_shown_at_once(shown: Command) -> None:
     assert shown("show", "run", "--failed").out.count("━━") == 1
-    assert "3 + 3" in shown("show", "run", "--failed", "--target", "fast").out
+    failed = shown("show", "run", "--failed", "--target", "fast").out
+    assert "3 + 3" in failed and "\nexpected 7\ngrade  number: FAIL" in failed
     none = shown("show", "run", "--failed", "--target", "slow")
     assert (none.code, "no trial failed" in none.out) == (ExitCode.OK, True)
     for words, said in [

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from rich.cells import cell_len
 
 from harness.analysis.frame import build_frames
-from harness.analysis.report_data import Report
+from harness.analysis.report_data import Report, TargetPace
 from harness.analysis.summarize import build_report
 from harness.model import Error, Grade, TargetTraffic
 from harness.registry import load_plugin
@@ -145,6 +145,37 @@ def test_an_error_is_not_called_a_failure(
     text = console.render_console(compared(records))
     assert "1 of 1 trial ended in an error" in text
     assert "0/2 passed, 1 of 2 trials ended in an error" in text
+
+
+def test_no_small_table_folds_or_loses_columns_unsaid(
+    build: ModuleType, compared: Callable[..., Report]
+) -> None:
+    name = "速いモデル-with-a-rather-long-name"
+    report = compared([build.record(target=name)], targets={name: {"provider": "x", "model": "y"}})
+    pace = TargetPace(
+        run="run-1",
+        target=name,
+        requests=1,
+        wall_time=1.0,
+        requests_per_s=1.0,
+        queue_p50=0.1,
+        queue_p95=0.2,
+        response_time_p50=0.3,
+        response_time_p95=0.4,
+        attempts=1,
+        refusals={},
+        slowed=0.0,
+    )
+    report = replace(report, paces=(pace,))
+    text = console.render_for_terminal(report, 80, color=False)
+    titles, row = (
+        next(line for line in text.splitlines() if part in line)
+        for part in ("requests ", f" {name[:20]}")
+    )
+    assert name[:20] in row and "req/s" in titles and "response p95" not in titles
+    hidden = " ".join(text.split()).partition("more in the report: queue")[2]
+    assert "response p50, response p95." in hidden
+    assert "\n\n\n" not in text
 
 
 def test_colour_is_only_there_when_asked_for(typical: Report) -> None:
