@@ -171,7 +171,7 @@ def _listing_grids(report: Report, width: int) -> Iterator[Any]:
             grid.add_row(*(Text(_axis_text(cell)) for cell in row))
         yield grid
         if hidden := [title for title in whole.titles if title not in shown.titles]:
-            yield Text(f"more in the report: {', '.join(hidden)}.", "dim")
+            yield Text(f"more in the report: {', '.join(hidden)}.\n", "dim")
         if SLOWED in listing.titles:
             yield from (
                 _hanging_indent("  ", Text(_escape(f"{row[0]} {row[-1]}"), "yellow"))
