@@ -23,6 +23,7 @@ import msgspec
 import orjson
 
 _SMALLEST = 64
+_MASK = 2**64 - 1
 
 _encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -70,7 +71,7 @@ def hash_json(value: Any) -> str:
 
 class TextHashes:
     """A set of texts that keeps 64-bit hashes of them, in 12 to 24 bytes each: enough to ask
-    whether one is in it.
+    whether one is in it. Unlike all else here, they are this process's own.
     """
 
     def __init__(self) -> None:
@@ -79,12 +80,13 @@ class TextHashes:
 
     def add(self, text: str) -> bool:
         """Add a text; whether it is new."""
-        hashed, table = hash_text(text) or 1, self._table
-        slot = hashed & (len(table) - 1)
-        if table[slot]:  # elsewhere, if at all
-            slot = _find_slot(table, hashed)
-            if table[slot]:
+        hashed, table = _local_hash(text), self._table
+        last = len(table) - 1
+        slot = hashed & last
+        while found := table[slot]:
+            if found == hashed:
                 return False
+            slot = (slot + 1) & last
         table[slot] = hashed
         self._free -= 1
         if not self._free:
@@ -92,29 +94,28 @@ class TextHashes:
         return True
 
     def __contains__(self, text: str) -> bool:
-        return bool(self._table[_find_slot(self._table, hash_text(text) or 1)])
+        hashed, table = _local_hash(text), self._table
+        last = len(table) - 1
+        slot = hashed & last
+        while (found := table[slot]) and found != hashed:
+            slot = (slot + 1) & last
+        return bool(found)
 
     def _double_table(self) -> None:
         """Give the table, which is two thirds full, twice the room."""
-        old, self._table = self._table, array("Q", bytes(16 * len(self._table)))
+        old, table = self._table, array("Q", bytes(16 * len(self._table)))
+        last = len(table) - 1
         for hashed in filter(None, old):
-            self._table[_find_slot(self._table, hashed)] = hashed
-        self._free = 2 * len(old) // 3
+            slot = hashed & last
+            while table[slot]:
+                slot = (slot + 1) & last
+            table[slot] = hashed
+        self._table, self._free = table, 2 * len(old) // 3
 
 
-def _find_slot(table: array[int], hashed: int) -> int:
-    """The index of `hashed` in the table, or of the zero where it belongs."""
-    last = len(table) - 1
-    slot = hashed & last
-    while (found := table[slot]) and found != hashed:
-        slot = (slot + 1) & last
-    return slot
-
-
-def hash_text(text: str) -> int:
-    """`hash64` of a text, which may hold lone surrogates."""
-    data = text.encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "big")
+def _local_hash(text: str) -> int:
+    """Python's own hash as 64 bits, never 0: another one in each process, but ten times as fast."""
+    return hash(text) & _MASK or 1
 
 
 def _repr_bytes(value: Any) -> bytes:

@@ -14,7 +14,6 @@ from harness.hashing import (
     hash64,
     hash_bytes,
     hash_json,
-    hash_text,
     key_bytes,
 )
 from harness.model import Message
@@ -25,7 +24,6 @@ VALUE = {"b": 1e-7, "a": [1, 2.5, None, True, "é", "😀"], "c": {"y": 1.0, "x"
 
 def test_hashes() -> None:
     assert hash64(b"x") == 5395104992458594383
-    assert hash_text("x") == 5395104992458594383
     assert hash_bytes(b"x") == "4adf4367f96e584f"
     assert hash_json(VALUE) == "273f2025b744491f"
     assert derive_case_id(VALUE) == "6743e0868ece"

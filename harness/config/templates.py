@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, lru_cache, partial, reduce
 from itertools import islice
+from operator import getitem, itemgetter
 from typing import Any, cast
 
 from jinja2 import Template as Compiled
 from jinja2 import TemplateSyntaxError, Undefined, meta, nodes
 from jinja2.exceptions import SecurityError, UndefinedError
+from jinja2.runtime import Context
 from msgspec import Struct
 
 from harness.config.diagnostics import Place, nearest_match
@@ -30,9 +32,12 @@ _RESULT = "result"
 _UNDEFINED = re.compile(r"'(\w+)' is undefined")
 _MEANT_COMMENT = re.compile(r"\{#[-+]?(?:\s[^{}]*)?[-+]?#\}", re.DOTALL)
 _RAW = "to send braces as they are, put them between `{% raw %}` and `{% endraw %}`"
+_NOT_THERE = (LookupError, TypeError)
+"""What reading a part of a value raises where it has no such part."""
 _PRINTED = frozenset({str, int, float})
 """Types whose values are written as Python prints them, at the cost of their own length."""
 _sandbox = Sandbox()
+_Read = Callable[[Mapping[str, Any]], Any]
 
 MAX_SOURCE = 2**20
 MAX_TOKENS = 20_000
@@ -133,14 +138,13 @@ def _compile_cached(
         names = frozenset(meta.find_undeclared_variables(tree)) - {"range"}
         tree = meter_template(tree)
         expression = _sole_expression(tree)
-        fast = _fast_renderer(tree)
-        render = fast or _jinja_renderer(_sandbox.from_string(tree))
+        render = _fast_renderer(tree) or _jinja_renderer(_sandbox.from_string(tree))
         return (
             names - optional,
             optional & names,
             render,
             _expression_evaluator(expression) if expression else None,
-            fast is not None,
+            all(isinstance(part, nodes.TemplateData | nodes.Name) for part in _list_parts(tree)),
         )
     except (RecursionError, MemoryError, SyntaxError):
         raise TemplateSyntaxError("nested too deeply; write it in simpler parts", 1) from None
@@ -173,25 +177,32 @@ def find_comments(text: str) -> Iterator[tuple[int, str]]:
         return  # noted where it is compiled
 
 
+def _list_parts(tree: nodes.Template) -> list[nodes.Node]:
+    """What a template is made of: pieces of text, expressions, and statements."""
+    return [
+        part
+        for node in tree.body
+        for part in (node.nodes if isinstance(node, nodes.Output) else [node])
+    ]
+
+
 def _fast_renderer(tree: nodes.Template) -> Callable[[Mapping[str, Any]], str] | None:
-    """A renderer for text with plain variables, as most prompts are, in a tenth of Jinja2's
-    time. None for anything else.
+    """A renderer for text with plain variables and parts of them, as most prompts are, in a tenth
+    of Jinja2's time. None for anything else.
     """
-    outputs = [node for node in tree.body if isinstance(node, nodes.Output)]
-    parts = [part for output in outputs for part in output.nodes]
-    if len(outputs) < len(tree.body) or not all(
-        isinstance(part, nodes.TemplateData | nodes.Name) for part in parts
-    ):
-        return None
-    literals = [part.data if isinstance(part, nodes.TemplateData) else None for part in parts]
-    names = [part.name if isinstance(part, nodes.Name) else "" for part in parts]
-    pieces = list(zip(literals, names, strict=True))
+    pieces: list[tuple[str, _Read | None]] = []
+    for part in _list_parts(tree):
+        read = _part_reader(part)
+        if read is None and not isinstance(part, nodes.TemplateData):
+            return None
+        pieces.append((part.data if isinstance(part, nodes.TemplateData) else "", read))
+    in_jinja = cache(lambda: _jinja_renderer(_sandbox.from_string(tree)))
 
     def fill(variables: Mapping[str, Any]) -> str:
         try:
-            values = [variables[name] if text is None else text for text, name in pieces]
-        except KeyError:  # Jinja2 knows the globals, and the line of what is undefined
-            return _jinja_renderer(_sandbox.from_string(tree))(variables)
+            values = [text if read is None else read(variables) for text, read in pieces]
+        except _NOT_THERE:  # Jinja2 knows the globals, and the line of what is undefined
+            return in_jinja()(variables)
         if not _PRINTED.issuperset(map(type, values)):
             reset_meter()
             values = [write_value(value) for value in values]
@@ -203,20 +214,55 @@ def _fast_renderer(tree: nodes.Template) -> Callable[[Mapping[str, Any]], str] |
     return fill
 
 
+def _part_reader(node: nodes.Node) -> _Read | None:
+    """Reads `name`, `name.key` or `name[0]` from the variables, raising one of `_NOT_THERE` where
+    Jinja2 must decide; None for any other expression. The keys are those of data, as in the
+    sandbox: no attribute is looked up.
+    """
+    path: list[Any] = []
+    while isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
+        path.append(node.arg.value)
+        node = node.node
+    if not isinstance(node, nodes.Name):
+        return None
+    return partial(_read_path, [node.name, *reversed(path)]) if path else itemgetter(node.name)
+
+
+def _read_path(path: Sequence[Any], variables: Mapping[str, Any]) -> Any:
+    return reduce(getitem, path, cast("Any", variables))
+
+
 def _jinja_renderer(compiled: Compiled) -> Callable[[Mapping[str, Any]], str]:
     def render(variables: Mapping[str, Any]) -> str:
         reset_meter()
-        return "".join(
-            compiled.root_render_func(compiled.new_context(cast("dict[str, Any]", variables)))
-        )
+        return "".join(compiled.root_render_func(_context(compiled, variables)))
 
     return render
 
 
+def _context(compiled: Compiled, variables: Mapping[str, Any]) -> Context:
+    """The variables above the globals, joined here: Jinja2's own way takes three times as long."""
+    return compiled.new_context({**_sandbox.globals, **variables}, shared=True)
+
+
 def _expression_evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]], Any]:
-    """Evaluates the expression to its own value: it is assigned to a name, and read from there."""
-    if isinstance(expression, nodes.Name):
-        return partial(_lookup_variable, expression.name)
+    """Evaluates the expression to its own value."""
+    read = _part_reader(expression)
+    if read is None:
+        return _jinja_evaluator(expression)
+    in_jinja = cache(lambda: _jinja_evaluator(expression))
+
+    def evaluate(variables: Mapping[str, Any]) -> Any:
+        try:
+            return read(variables)
+        except _NOT_THERE:
+            return in_jinja()(variables)
+
+    return evaluate
+
+
+def _jinja_evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]], Any]:
+    """Evaluates the expression by assigning it to a name, which is read afterwards."""
     line = expression.lineno
     assignment = nodes.Assign(nodes.Name(_RESULT, "store", lineno=line), expression, lineno=line)
     tree = nodes.Template([assignment], lineno=1)
@@ -225,7 +271,7 @@ def _expression_evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]
 
     def evaluate(variables: Mapping[str, Any]) -> Any:
         reset_meter()
-        context = compiled.new_context(cast("dict[str, Any]", variables))
+        context = _context(compiled, variables)
         deque(
             compiled.root_render_func(context), maxlen=0
         )  # an assignment prints nothing; running it is the point
@@ -235,13 +281,6 @@ def _expression_evaluator(expression: nodes.Expr) -> Callable[[Mapping[str, Any]
         return as_data(value)
 
     return evaluate
-
-
-def _lookup_variable(name: str, variables: Mapping[str, Any]) -> Any:
-    try:
-        return variables[name]
-    except KeyError:
-        raise UndefinedError(f"{name!r} is undefined") from None
 
 
 def _sole_expression(tree: nodes.Template) -> nodes.Expr | None:

@@ -235,9 +235,7 @@ class EvalReader:
     ) -> Selection:
         wanted = all(each.allows(name) for each in self._filters if each.key == "eval")
         return Selection(
-            keep=(lambda case: matches_filters(self._filters, case))
-            if wanted
-            else (lambda case: False),
+            keep=partial(matches_filters, self._filters) if wanted else (lambda case: False),
             limit=self._overrides.limit,
             needs={
                 variable: f"the prompt `{prompt.id}`"

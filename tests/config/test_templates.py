@@ -1,6 +1,7 @@
 """Templates: text in, text out; values stay values; and nothing a template says costs more than a
 render may."""
 
+import re
 from time import process_time
 from typing import Any
 
@@ -312,3 +313,33 @@ def test_each_render_has_an_account_of_its_own() -> None:
     template = compile_template("{{ x | upper }}")
     for _ in range(50):
         assert len(template.render({"x": "y" * 1_000_000})) == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "text"),
+    [
+        ("order.id", 7, "7"),
+        ("order['two words']", None, "null"),
+        ("order.items[0].sku", "é", "é"),
+        ("order.items[-1]", {"sku": "b"}, '{"sku": "b"}'),
+        ("order.id.real", "7 has no `real`", ""),
+        ("order.items.sku", "has no `sku`", ""),
+        ("order.keys", "there is no key `keys`; the keys are `id`, `two words`, `items`", ""),
+        ("order.items[2]", "there is no item 2: the list has 2, counted from 0", ""),
+    ],
+)
+def test_parts_of_variables_are_read_without_jinja(path: str, value: object, text: str) -> None:
+    order = {"id": 7, "two words": None, "items": [{"sku": "é"}, {"sku": "b"}]}
+    alone, within = compile_template(f"{{{{ {path} }}}}"), compile_template(f"<{{{{ {path} }}}}>")
+    assert not alone.is_plain
+    if text:
+        assert alone.value({"order": order}) == value
+        assert (alone.render({"order": order}), within.render({"order": order})) == (
+            text,
+            f"<{text}>",
+        )
+        return
+    for fill in (alone.value, alone.render, within.render):
+        for _ in range(2):
+            with pytest.raises(TemplateError, match=re.escape(str(value))):
+                fill({"order": order})

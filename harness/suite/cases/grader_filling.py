@@ -65,8 +65,9 @@ class GraderFilling:
                 for spec, place in graders
             )
         )
-        self._turns = {prompt.id: tuple(_turn_graders(prompt)) for prompt in prompts}
-        self._may_fail = bool(self._usual or any(self._turns.values()))
+        turns = {prompt.id: tuple(_turn_graders(prompt)) for prompt in prompts}
+        self._turns = {prompt: graders for prompt, graders in turns.items() if graders}
+        self._may_fail = bool(self._usual or self._turns)
         self._tallies: defaultdict[str, _Tally] = defaultdict(_Tally)
 
     def note(self, case: Case, place: Place) -> tuple[str, str] | None:
@@ -110,7 +111,8 @@ class GraderFilling:
                 yield from graders if case.is_asked_in(prompt) else ()
         else:
             own += [spec for turn in case.later_turns for spec in turn.graders]
-        yield from _keep_fallible(_own_graders(own))
+        if own:
+            yield from _keep_fallible(_own_graders(own))
 
 
 def _own_graders(specs: Iterable[GraderSpec]) -> Iterator[_FallibleGrader]:
