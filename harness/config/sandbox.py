@@ -65,6 +65,7 @@ _METHODS = (
 )
 """Methods of texts, lists and mappings that a template may call."""
 _MAX_KEYS = 10
+_LONG_NUMBER = 100  # digits from which writing them takes time that grows with their square
 _MAX_INDENT = 8
 
 
@@ -114,7 +115,11 @@ def write_value(value: Any) -> str:
         charge_units(len(value))
         return value
     if type(value) is int or type(value) is float:
-        return str(value)
+        digits = str(value)
+        charge_units(
+            len(digits) if len(digits) < _LONG_NUMBER else len(digits) ** 2 // _LONG_NUMBER
+        )
+        return digits
     if isinstance(value, Undefined):
         return str(value)  # raises, naming what is undefined
     return to_json(as_data(value))
@@ -240,9 +245,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return obj is self._bounded_range or isinstance(owner, LoopContext)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
-        """Call a method of plain data, charging for its operands first."""
+        """Call a method, or what a template is offered, charging for its operands first."""
         owner = getattr(__obj, "__self__", None)
         if not isinstance(owner, str | dict | list | tuple):
+            charge_call("", args, kwargs)
             return super().call(__context, __obj, *args, **kwargs)
         args = tuple(list(arg) if isinstance(arg, Iterator) else arg for arg in args)
         name = __obj.__name__

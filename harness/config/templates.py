@@ -148,6 +148,8 @@ def _compile_cached(
         )
     except (RecursionError, MemoryError, SyntaxError):
         raise TemplateSyntaxError("nested too deeply; write it in simpler parts", 1) from None
+    except ValueError:  # of Python, about a number of more than 4,300 digits
+        raise TemplateSyntaxError("a number has too many digits; pass it as text", 1) from None
 
 
 def _check_tokens(text: str) -> None:

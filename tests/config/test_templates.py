@@ -176,6 +176,24 @@ BOMBS = [
     "{{ nested | tojson(indent=8) }}",
     "{{ q }}" * 10_000,
     "{{ 1" + " + 1" * 15_000 + " }}",
+    "{{ 1" + "0" * 100_000 + " }}",
+    "{% for i in range(90000) %}{{ long_number // 3 }}{% endfor %}",
+    "{% for i in range(90000) %}{% set a = long_number | string %}{% endfor %}",
+    "{% for i in range(90000) %}{% for j in x %}{{ loop.cycle(1, 2) }}{% endfor %}{% endfor %}",
+    "{% for i in range(90000) %}{{ loop.changed(big) }}{% endfor %}",
+    "{% for i in range(200) %}{% set a = words | sort %}{% endfor %}",
+    "{% for i in range(200) %}{% set a = words | unique | list %}{% endfor %}",
+    "{% for i in range(200) %}{% set a = rows | groupby('n') %}{% endfor %}",
+    "{% for i in range(200) %}{% set a = rows | tojson %}{% endfor %}",
+    "{% for i in range(200) %}{% set a = lines | indent(8) %}{% endfor %}",
+    "{{ lines | indent(10**6) }}",
+    "{{ big.replace('', big) }}",
+    "{{ [big] * 1000 | int }}",
+    "{{ lines | wordwrap(1) }}",
+    "{% macro f(n) %}{{ f(n) }}{% endmacro %}{{ f(1) }}",
+    "{% for i in x recursive %}{{ loop(x) }}{% endfor %}",
+    "{% for a in x %}" * 90 + "{% endfor %}" * 90,
+    "{{ big is in(other) }}" * 30,
 ]
 
 
@@ -185,11 +203,25 @@ def test_a_bomb_is_refused_before_it_goes_off(text: str) -> None:
     big, nested = "x" * 1_000_000, [list(range(9_000))]
     for _ in range(300):
         nested = [nested]
+    more = {
+        "long_number": 10**4_000,
+        "words": [str(number) for number in range(50_000)],
+        "rows": [{"n": number % 100} for number in range(10_000)],
+        "lines": "a\n" * 300_000,
+    }
     began = process_time()
-    with pytest.raises(TemplateError):
-        compile_template(text).render(
-            {"x": list(range(200)), "q": "", "big": big, "other": "x" * 1_000_000, "nested": nested}
+    with pytest.raises(TemplateError) as told:
+        compile_template(text, Place("suite.yaml", 7)).render(
+            {
+                "x": list(range(200)),
+                "q": "",
+                "big": big,
+                "other": "x" * 1_000_000,
+                "nested": nested,
+                **more,
+            }
         )
+    assert str(told.value).startswith("suite.yaml:")
     assert process_time() - began < 5  # about a second; the rest is for a slow machine
 
 

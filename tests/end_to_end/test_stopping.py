@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -133,6 +134,20 @@ def test_a_report_of_damaged_records_is_no_pass(
         reported = cli("report", "run")
         assert reported.code == ExitCode.INFRASTRUCTURE, reported.err
         assert f"UNFINISHED  {said} recorded; the gate holds" in reported.out
+
+
+def test_a_run_whose_records_are_cut_under_it_is_not_green(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    suite = write_sums(tmp_path, simulator.openai, "gates: [pass_rate >= 0]\n")
+    simulator.faults({"kind": "slow", "seconds": 0.5})
+    process = cli.begin("run", suite, "--out", "run", "--concurrency", "2")
+    wait_for_records(tmp_path / "run", 3, process)
+    os.truncate(tmp_path / "run" / "records.jsonl", 0)
+    assert process.wait(60) == ExitCode.INFRASTRUCTURE, process.communicate()
+    process.communicate()
+    assert len(simulator.requests()) < 40
+    assert cli("report", "run").code == ExitCode.INFRASTRUCTURE
 
 
 @pytest.mark.parametrize(("concurrency", "budget", "cases"), [(4, 0.001, 10), (64, 0.027, 300)])
