@@ -60,7 +60,7 @@ def choose_exit_code(
 
     A run that is not finished, or had too many errors or ungraded answers, is INFRASTRUCTURE,
     whatever its gates say of the rest: a gate without a figure is then not the suite's doing. One
-    without a single record is USAGE: nothing was measured, which is never green.
+    that had nothing to measure is USAGE, which is never green.
     """
     header = next(run for run in report.runs if run.id == manifest.id)
     codes = [
@@ -76,7 +76,7 @@ def choose_exit_code(
         codes = [ExitCode.INFRASTRUCTURE if code == ExitCode.USAGE else code for code in codes]
     if incomplete:
         codes.append(ExitCode.INFRASTRUCTURE)
-    if header.error_rate is None and not stopped:
+    if header.finished and header.error_rate is None and not stopped:
         codes.append(ExitCode.USAGE)
     return worst_exit_code(codes)
 

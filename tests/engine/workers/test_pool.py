@@ -359,6 +359,30 @@ def test_a_function_that_does_its_worst_is_an_error_and_the_next_call_is_served(
     assert then.content == '"next"'
 
 
+LASTING = {
+    "forks": "os.fork()",
+    "leaves a process": "os.fork() or time.sleep(100)",
+    "leaves a thread": "threading.Thread(target=time.sleep, args=(100,)).start()",
+    "leaves a busy thread": "threading.Thread(target=lambda: [None for _ in iter(int, 1)]).start()",
+    "patches the standard library": "json.loads = os.dup2 = random.random = None",
+    "aborts at its end": "atexit.register(os.abort)",
+    "prints": "print('x' * 100_000); os.write(1, b'junk'); os.write(2, b'junk')",
+    "closes its output": "os.close(1); os.close(2)",
+    "sets an alarm": "signal.setitimer(signal.ITIMER_REAL, 0.05)",
+    "forgets all modules": "sys.modules.clear()",
+}
+
+
+@pytest.mark.parametrize("what", LASTING)
+def test_what_a_function_leaves_behind_is_met_by_no_other_file(tmp_path: Path, what: str) -> None:
+    imports = "import atexit, json, os, random, signal, sys, threading, time"
+    body = f"{imports}\ndef grade(answer):\n    {LASTING[what]}\n    return True"
+    bad = grader(tmp_path, body)
+    good = grader(tmp_path, "import json\ndef grade(answer): return json.loads('5')", "good.py")
+    first, second, _, fourth = outcomes(bad, good, bad, good)
+    assert (first.content, second.content, fourth.content) == ("true", "5", "5")
+
+
 def test_huge_output_is_thrown_away(tmp_path: Path) -> None:
     (result,) = outcomes(
         grader(tmp_path, "def grade(answer):\n    print('x' * 50_000_000)\n    return True")
