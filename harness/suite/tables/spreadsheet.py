@@ -28,10 +28,7 @@ _INSTEAD = "save it as .csv"
 def open_spreadsheet(path: Path, options: TableOptions) -> Table:
     """Opens a sheet of a workbook, the first that has cells unless named. Raises TableError."""
     check_size(path.stat().st_size, MAX_WHOLE, "a spreadsheet", _INSTEAD)
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as parts:
-            expanded = sum(part.file_size for part in parts.infolist())
-        check_size(expanded, _EXPANDED, "an unpacked spreadsheet", _INSTEAD)
+    check_size(_expanded_size(path), _EXPANDED, "an unpacked spreadsheet", _INSTEAD)
     first, rows, findings = _load_sheet(path, options.sheet)
     columns = [str(to_plain_value(cell)).strip() for cell in rows[0]] if rows else []
     while columns and not columns[-1]:
@@ -40,6 +37,18 @@ def open_spreadsheet(path: Path, options: TableOptions) -> Table:
     check_columns(columns, first)
     reader = partial(_read_rows, rows, tuple(columns), first)
     return Table(path, "spreadsheet", tuple(columns), reader, findings)
+
+
+def _expanded_size(path: Path) -> int:
+    """The bytes of all parts of a workbook, unpacked; 0 where it is not packed. Raises
+    TableError."""
+    if not zipfile.is_zipfile(path):
+        return 0
+    try:
+        with zipfile.ZipFile(path) as parts:
+            return sum(part.file_size for part in parts.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as broken:
+        raise TableError(f"not a spreadsheet: {broken}") from None
 
 
 def _load_sheet(path: Path, wanted: str | None) -> tuple[int, list[list[Any]], tuple[str, ...]]:
