@@ -3,6 +3,7 @@ sentence."""
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,68 @@ def test_output_that_cannot_be_shown_never_stops_a_run(
     assert said in err or said == "report.html"
     assert len(list(read_records(tmp_path / "run"))) == 8
     assert (tmp_path / "run" / "report.html").exists()
+
+
+SETTINGS = [
+    "{} >&-",
+    "{} 2>&-",
+    "{} >&- 2>&-",
+    "{} >/dev/full",
+    "{} >/dev/full 2>&1",
+    "{} | head -c1; exit ${PIPESTATUS[0]}",
+    "export TERM=dumb; {}",
+    "export LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0; {}",
+]
+COMMANDS = [
+    (["report", "run"], ExitCode.OK),
+    (["show", "run", "c0"], ExitCode.OK),
+    (["validate", "suites/sums.yaml"], ExitCode.OK),
+    (["run", "suites/sums.yaml", "--dry-run"], ExitCode.OK),
+    (["schema"], ExitCode.OK),
+    (["list"], ExitCode.OK),
+    (["--help"], ExitCode.OK),
+    (["report", "nowhere"], ExitCode.USAGE),
+]
+
+
+def test_every_command_has_its_exit_code_whatever_its_streams_are(
+    cli: Command, simulator: Simulated, tmp_path: Path, full: bool
+) -> None:
+    suite = write_sums(tmp_path, simulator.openai, cases=2)
+    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    pairs = zip(COMMANDS, SETTINGS, strict=True)
+    for (words, expected), setting in product(COMMANDS, SETTINGS) if full else pairs:
+        code, out, err = in_shell(cli, setting, *words)
+        assert code == expected, (words, setting, err)
+        assert "Traceback" not in out + err
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "10", "-5", "wide"])
+def test_a_terminal_of_any_width_will_do(
+    simulator: Simulated, tmp_path: Path, columns: str
+) -> None:
+    suite = write_sums(tmp_path, simulator.openai, cases=1)
+    cli = Command(tmp_path, {"COLUMNS": columns, "LINES": columns, "FORCE_COLOR": "1"})
+    for words in (["run", suite, "--out", "run"], ["report", "run"], ["show", "run", "c0"]):
+        assert cli(*words).code == ExitCode.OK
+
+
+def test_too_little_memory_is_a_sentence_and_loses_no_record(
+    cli: Command, simulator: Simulated, tmp_path: Path, full: bool
+) -> None:
+    """At 500 MB the report's process would wait for numpy's threads for ever."""
+    suite = write_sums(tmp_path, simulator.openai, cases=1)
+    for megabytes in (300, 400, 500, 650, 800) if full else (500,):
+        folder = f"run-{megabytes}"
+        code, _, err = in_shell(
+            cli, f"ulimit -v {megabytes}000; {{}}", "run", suite, "--out", folder
+        )
+        assert code in {ExitCode.OK, ExitCode.INFRASTRUCTURE}, err
+        assert "Traceback" not in err
+        if code != ExitCode.OK:
+            assert "ran out of memory" in err and "`harness report RUN` makes its report" in err
+        assert len(list(read_records(tmp_path / folder))) == 4
+        assert cli("report", folder).code == ExitCode.OK
 
 
 def test_too_few_open_files_are_a_sentence(
