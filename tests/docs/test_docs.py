@@ -4,8 +4,11 @@ somewhere."""
 from __future__ import annotations
 
 import re
+import tomllib
+from collections.abc import Iterator
 from contextlib import chdir
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
@@ -106,6 +109,40 @@ def test_a_ci_file_runs_a_suite_of_its_page_and_keeps_what_that_wrote(fence: Fen
     (folder,) = re.findall(r"--out (\S+)", fence.text)
     kept = {found.rstrip("/") for found in re.findall(r"paths?: \[?(reports/[\w/]+)", fence.text)}
     assert kept <= {folder}
+
+
+def test_every_page_installs_from_the_repository_of_the_project() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = [
+        found for page in PAGES for found in re.findall(r"git\+(\S+)@", page.read_text("utf-8"))
+    ]
+    assert len(named) == 2  # in README.md, and in the file that every CI job installs from
+    assert {*named} == {project["urls"]["Repository"]}
+
+
+def commands_of(job: Any) -> Iterator[str]:
+    """The `harness` commands of a job of either service."""
+    steps = [*job.get("script", ()), *(step.get("run", "") for step in job.get("steps", ()))]
+    return (each for each in steps if each.startswith("harness "))
+
+
+@pytest.mark.parametrize("fence", [fence for fence in fences() if fence.file], ids=name)
+def test_the_commands_of_a_ci_job_run(workspace: Path, fence: Fence) -> None:
+    for each in fences():
+        if each.page == fence.page and (each.suite or each.source):
+            written(workspace, each)
+    command = Command(workspace)
+    recorded = command("run", "suites/regression.yaml", "--out", "reports/baselines/regression")
+    assert recorded.code == 0, recorded.err
+    content = yaml.safe_load(fence.text)
+    jobs = [job for job in (content.get("jobs") or content).values() if isinstance(job, dict)]
+    commands = [each for job in jobs for each in commands_of(job)]
+    assert commands
+    for text in commands:
+        ended = command(*words(text))
+        assert ended.code == 0, ended.err
+    assert list(workspace.glob("reports/runs/*/report.md"))
+    assert list(workspace.glob("reports/runs/*/junit.xml"))
 
 
 def test_the_simulator_answers_as_its_page_shows(simulator: Simulated) -> None:
