@@ -171,7 +171,9 @@ def trimmed(picture: Path) -> bytes:
     empty = Image.new("RGB", image.size, image.getpixel((0, 0)))
     filled = ImageChops.difference(image, empty).getbbox() or (0, 0, *image.size)
     image = image.crop((0, 0, image.width, min(image.height, filled[3] + MARGIN)))
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(sink, "PNG", optimize=True)
+    # Maximum coverage keeps the colour of a small mark, which the median cut gives up.
+    few = image.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(sink, "PNG", optimize=True)
     return sink.getvalue()
 
 
