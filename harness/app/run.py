@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from harness.app.failed_trials import find_failed, select_trials, selection_fingerprint
 from harness.app.find_run import find_run
 from harness.app.manifest import new_folder, new_manifest, suite_path
-from harness.app.plan_changes import check_same_plan, describe_new_requests
+from harness.app.plan_changes import PlannedSuite, check_same_plan, describe_new_requests
 from harness.app.prepare import PreparedRun, load_checked_suite, merge_environment, prepare
 from harness.app.replay_source import exchanges_of_run, replayable_exchange
 from harness.engine.batch import MAX_OPEN_TRIALS, BatchAccounting, batch_layer
@@ -44,7 +44,7 @@ from harness.runs.reader import Run
 from harness.runs.redaction import MIN_SECRET_LENGTH, Redactor
 from harness.runs.resume_state import ResumeState
 from harness.runs.writer import RunWriter
-from harness.suite import Overrides, fingerprint_suite, load_suite
+from harness.suite import Overrides, describe_suite, fingerprint_suite, load_suite
 from harness.transport.http.client import HttpClient
 from harness.transport.http.errors import UNCONNECTED
 from harness.transport.http.select import describe_proxies
@@ -177,8 +177,11 @@ def resume_requests(
     )
     failed_of = None if overrides.failed_of is None else folder / overrides.failed_of
     only = find_failed(failed_of)
+    axes = {**fingerprint_suite(loaded), **selection_fingerprint(only)}
     check_same_plan(
-        folder, manifest.plan, {**fingerprint_suite(loaded), **selection_fingerprint(only)}
+        folder,
+        PlannedSuite(manifest.plan, manifest.resolved),
+        PlannedSuite(axes, describe_suite(loaded)),
     )
     with prepare(loaded, merge_environment(env_file), live=True) as everything:
         ready = select_trials(everything, only, failed_of)
@@ -398,7 +401,10 @@ class _RunSession(Struct, dict=True):
         """Say how much was replayed and, here and in the report, why the rest could not be."""
         self._say(f"{replay.reused:,} reused, {replay.missed:,} new")
         if replay.missed:
-            then, now = read_manifest(recording).plan, self.manifest.plan
+            then, now = (
+                PlannedSuite(each.plan, each.resolved)
+                for each in (read_manifest(recording), self.manifest)
+            )
             reason = describe_new_requests(replay.missed, then, now, recording)
             self._say(reason)
             self.manifest = replace(self.manifest, replay_gap=reason)

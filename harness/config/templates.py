@@ -303,6 +303,14 @@ def _optional_variables(tree: nodes.Template) -> frozenset[str]:
     return frozenset(node.name for node in (*tests, *defaults) if isinstance(node, nodes.Name))
 
 
+def inserted_names(text: str) -> frozenset[str]:
+    """The variables whose values a template inserts as they are: `{{ name }}`."""
+    outputs = _sandbox.parse(text).find_all(nodes.Output)
+    return frozenset(
+        part.name for output in outputs for part in output.nodes if isinstance(part, nodes.Name)
+    )
+
+
 def line_of_name(name: str, text: str) -> int | None:
     """The first line of a template that uses the variable `name`."""
     used = (node.lineno for node in _sandbox.parse(text).find_all(nodes.Name) if node.name == name)

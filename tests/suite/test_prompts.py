@@ -409,3 +409,32 @@ def test_a_plain_prompt_renders_to_text_and_no_messages(suite: Callable[..., Sui
         True,
     )
     assert prompt.variables == {"x"}
+
+
+def test_a_list_or_mapping_in_a_text_is_warned_of_once(suite: Callable[..., Suite]) -> None:
+    found = suite("""\
+suite: s
+prompts:
+  - id: chat
+    user: |
+      Continue:
+      {{ input }}
+  - {id: data, user: "{{ q }} {{ r }} {{ l }}", turns: ["And {{ r }}?"]}
+  - {id: meant, user: "{{ r | tojson }} {{ r.a }} {% for e in l %}{{ e }}{% endfor %}"}
+cases:
+  - {id: a, vars: {input: [{role: user, content: hi}], q: x, r: {a: 1}, l: [1]}}
+  - {id: b, vars: {input: [{role: user, content: ho}], q: x, r: {a: 2}, l: [2]}}
+graders: {length: {min: 1}}
+targets: scout-sim
+""")
+    told = [each.partition("suite.yaml:")[2] for each in found.warnings if "as JSON text" in each]
+    assert sorted(told) == [
+        "6: the prompt `chat` sends the list of turns `input` as JSON text; to send the turns"
+        ' themselves, write the prompt as `messages: "{{ input }}"`',
+        "7:22: the prompt `data` sends the list `l` as JSON text; write `{{ l | tojson }}` if that is"
+        " meant, else such as `{{ l | join(', ') }}`",
+        "7:22: the prompt `data` sends the mapping `r` as JSON text; write `{{ r | tojson }}` if that"
+        " is meant, else such as `{{ r.KEY }}`",
+        "7:57: the prompt `data` sends the mapping `r` as JSON text; write `{{ r | tojson }}` if that"
+        " is meant, else such as `{{ r.KEY }}`",
+    ]

@@ -8,9 +8,17 @@ row is told with the row's line, before anything is paid for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from harness.config.diagnostics import Place, Problems, did_you_mean
-from harness.config.templates import Template, TemplateError
+from harness.config.templates import (
+    Template,
+    TemplateError,
+    inserted_names,
+    line_of_name,
+    offset_place,
+)
+from harness.suite.cases.conversations import is_conversation
 from harness.suite.model import Case, LaterTurn, MultimodalTemplate, Prompt
 from harness.suite.prompts import turn_variables
 
@@ -35,6 +43,7 @@ class AskedPrompts:
             for prompt in prompts
         }
         self._persona = tuple(_fallible([persona] if persona else [], "the simulated user"))
+        self._inserted = tuple(_list_insertions(prompts))
         self._may_fail = bool(
             self._conversations
             or self._persona
@@ -58,7 +67,11 @@ class AskedPrompts:
         }
 
     def check(self, case: Case, place: Place, problems: Problems) -> None:
-        """Note prompts that there are not, and templates that cannot be filled in from the case."""
+        """Note prompts that there are not, and templates that cannot be filled in from the case;
+        warn of lists and mappings that are inserted into text.
+        """
+        if self._inserted:
+            self._check_insertions(case, problems)
         if not self._may_fail and case.prompts is None and case.later_turns is None:
             return
         subject = f"the case `{case.id}`"
@@ -85,6 +98,18 @@ class AskedPrompts:
                 except TemplateError as wrong:
                     problems.add(place, f"does not fit the {wrong.message}", subject)
 
+    def _check_insertions(self, case: Case, problems: Problems) -> None:
+        """Warn, once, of each list or mapping that a prompt inserts into its text."""
+        found = [
+            each
+            for each in self._inserted
+            if type(case.vars.get(each.variable)) in (list, dict) and case.is_asked_in(each.prompt)
+        ]
+        for each in found:
+            problems.add_warning(each.place, each.describe(case.vars[each.variable]))
+        if found:
+            self._inserted = tuple(each for each in self._inserted if each not in found)
+
     def _templates_of(self, case: Case) -> Iterator[tuple[str, Template]]:
         yield from self._persona
         for prompt, first in self._first.items():
@@ -93,6 +118,46 @@ class AskedPrompts:
                 yield from self._later[prompt] if case.later_turns is None else ()
         if case.later_turns:
             yield from _turn_templates(case.later_turns, "one of its turns")
+
+
+class _Insertion(NamedTuple):
+    """A variable that a prompt inserts as it is, and where."""
+
+    prompt: str
+    variable: str
+    place: Place
+
+    def describe(self, value: Any) -> str:
+        """What is sent where the variable is a list or a mapping."""
+        name = self.variable
+        if is_conversation(value):
+            return (
+                f"the prompt `{self.prompt}` sends the list of turns `{name}` as JSON text; to send"
+                f' the turns themselves, write the prompt as `messages: "{{{{ {name} }}}}"`'
+            )
+        if isinstance(value, list):
+            what, instead = "list", f"{{{{ {name} | join(', ') }}}}"
+        else:
+            what, instead = "mapping", f"{{{{ {name}.KEY }}}}"
+        return (
+            f"the prompt `{self.prompt}` sends the {what} `{name}` as JSON text; write"
+            f" `{{{{ {name} | tojson }}}}` if that is meant, else such as `{instead}`"
+        )
+
+
+def _list_insertions(prompts: Iterable[Prompt]) -> Iterator[_Insertion]:
+    """Yields each variable that is inserted as it is into a prompt's text."""
+    for prompt in prompts:
+        texts = [turn for _, turn in prompt.turns]
+        texts += [turn.text for turn in prompt.later_turns if turn.text is not None]
+        texts += [] if prompt.text is None else [prompt.text]
+        for text in texts:
+            parts = text.parts if isinstance(text, MultimodalTemplate) else (text,)
+            for part in parts:
+                if isinstance(part, Template):
+                    for name in sorted(inserted_names(part.source) & part.variables):
+                        line = line_of_name(name, part.source)
+                        yield _Insertion(prompt.id, name, offset_place(part.place, line))
 
 
 def _list_needs(prompt: Prompt) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 from harness.config.diagnostics import KeyPath, Problems, display_path
 from harness.config.yaml import Document, parse_yaml
@@ -19,7 +20,7 @@ _NO_LIST = "a YAML file of cases must be a list; begin each case with `- `"
 def open_yaml(path: Path, options: TableOptions) -> Table:
     """Opens a YAML file of rows. Raises TableError, or SuiteError with everything wrong in it."""
     form = open_text(path, options.encoding)
-    content = read_whole(path, MAX_YAML, "a YAML file of cases", "write them as .jsonl")
+    content = read_whole(path, MAX_YAML, "a YAML file of cases", _describe_conversion(path))
     try:
         text = content.decode(form.encoding).removeprefix("\ufeff")
     except UnicodeError:
@@ -31,6 +32,15 @@ def open_yaml(path: Path, options: TableOptions) -> Table:
     if document is None:
         raise AssertionError("a YAML file that cannot be read has a problem")
     return Table(path, "yaml", None, partial(_read_items, document, at), document=document)
+
+
+def _describe_conversion(path: Path) -> str:
+    """How to turn the file into one that can be of any size."""
+    program = (
+        "import json, sys, yaml; [print(json.dumps(row)) for row in yaml.safe_load(sys.stdin)]"
+    )
+    files = f"< {quote(display_path(path))} > {quote(path.name.split('.')[0] + '.jsonl')}"
+    return f"a .jsonl file may have any size; convert it with `python -c '{program}' {files}`"
 
 
 def _find_list(document: Document, wanted: str | None, problems: Problems) -> KeyPath:

@@ -120,7 +120,7 @@ def test_a_spreadsheet_s_first_row_names_its_columns(tmp_path: Path) -> None:
         ("t.json", '{"a": [1], "b": [2]}', {}, "choose one with `records:` from `a`, `b`"),
         ("t.json", '{"a": [1], "b": [2]}', {"records": "c"}, "has no array under `c`; choose one"),
         ("t.json", "3", {}, "it contains no array of objects"),
-        ("t.yaml", "- {a: 1}\n" * 500_000, {}, "has more than 4 MiB, the most for a YAML file of cases: write them as .jsonl"),
+        ("t.yaml", "- {a: 1}\n" * 500_000, {}, "has more than 4 MiB, the most for a YAML file of cases: a .jsonl file may have any size; convert it with `python -c"),
         ("t.yaml", "a: 1", {}, "a YAML file of cases must be a list"),
         ("t.yaml", "a: [", {}, "not YAML"),
         ("t.parquet", b"PAR1", {}, "not Parquet"),
