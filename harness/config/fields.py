@@ -191,6 +191,7 @@ def read_partial_model(
         return found
     wrong, listed = _find_wrong_keys(model, value)
     right = {**instead, **{key: item for key, item in value.items() if key not in wrong}}
+    right |= _valid_parts(model, right, value, wrong)
     try:
         found = model.model_validate(right)
     except ValidationError:  # what is still wrong has been noted above
@@ -205,9 +206,31 @@ def read_partial_model(
     )
 
 
-def _find_wrong_keys(model: type[BaseModel], value: dict[str, Any]) -> tuple[set[Any], set[Any]]:
-    """The keys with invalid values; and those of them that hold a list with invalid items, or an
-    empty list.
+def _valid_parts(
+    model: type[BaseModel],
+    right: Mapping[str, Any],
+    value: Mapping[str, Any],
+    wrong: Mapping[Any, set[Any]],
+) -> dict[Any, Any]:
+    """Of the keys whose values are invalid mappings, those that are valid without what is wrong in
+    them.
+    """
+    found = {}
+    for key, inner in wrong.items():
+        part = value.get(key)
+        if isinstance(part, dict):
+            kept = {name: item for name, item in part.items() if name not in inner}
+            with suppress(ValidationError):
+                model.model_validate({**right, key: kept})
+                found[key] = kept
+    return found
+
+
+def _find_wrong_keys(
+    model: type[BaseModel], value: dict[str, Any]
+) -> tuple[dict[Any, set[Any]], set[Any]]:
+    """The keys with invalid values, each with what is wrong in it; and those of them that hold a
+    list with invalid items, or an empty list.
     """
     try:
         model.model_validate(value)
@@ -218,8 +241,11 @@ def _find_wrong_keys(model: type[BaseModel], value: dict[str, Any]) -> tuple[set
             for each in errors
             if each["type"] == "too_short" or any(isinstance(part, int) for part in each["loc"])
         )
-        return {error["loc"][0] for error in errors}, set(items)
-    return set(), set()
+        wrong: dict[Any, set[Any]] = {}
+        for error in errors:
+            wrong.setdefault(error["loc"][0], set()).update(error["loc"][1:2])
+        return wrong, set(items)
+    return {}, set()
 
 
 def _valid_items(

@@ -268,11 +268,10 @@ def _templates_by_user(
     """The templates whose texts a model sees, by who uses them as messages have it."""
     found: dict[str, Sequence[Template]] = {}
     for prompt in prompts:
+        user = f"the prompt `{prompt.id}`"
         later = [turn.text for turn in prompt.later_turns if turn.text is not None]
-        found[f"the prompt `{prompt.id}`"] = [
-            *prompt.templates,
-            *(one for text in later for one in templates_of(text)),
-        ]
+        found[user] = prompt.templates
+        found[f"a turn of {user}"] = [one for text in later for one in templates_of(text)]
     if persona is not None:
         found[PERSONA_USER] = [persona.template]
     return found

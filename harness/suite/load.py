@@ -127,7 +127,9 @@ class _Loader:
         settings = sweep.expand_sweep(
             written.sweep, fixed, lambda at, why: self._source.add_problem(("sweep", *at), why)
         )
-        unknown = {"setting"} if len(problems) > before else set[str]()
+        swept = self._document.value.get("sweep")
+        partial = isinstance(swept, dict) and swept.keys() != written.sweep.model_fields_set
+        unknown = {"setting"} if len(problems) > before or partial else set[str]()
         if len(targets) < len(written.targets):
             unknown.add("target")
         reader = EvalReader(written, self._source, overrides, filters)

@@ -298,6 +298,41 @@ gates: [pass_rat >= 1, {no_drop: pass_rate}]
         assert problem.startswith(start)
 
 
+def test_a_wrong_value_hides_no_mistake_beside_it(problems: Callable[..., list[str]]) -> None:
+    found = problems(
+        """\
+suite: s
+prompts: [{id: a, user: "{{ q }}", turns: ["{{ zz }}"]}]
+cases:
+  - {id: one, vars: {q: x}, expected: "3/4"}
+  - {id: two, vars: {q: x}, expected: 4}
+graders:
+  - {number: {tolerance: -1}}
+  - {all: [{number: {tolerence: 1}}, {contians: x}, {length: {min: x}}]}
+  - {number: {}}
+targets: [scout-sim]
+sweep: {temperature: [hot], zip: {top_p: [1, 0.5], max_tokens: [1]}}
+gates: ['pass_rate{temperature=7} >= 20%', 'pas_rate >= 20%']
+run: {timeout: {idl: 5s}, modee: batch, stream: false}
+"""
+    )
+    starts = [
+        "2:44: a turn of the prompt `a` uses `zz`, for which none of the 2 cases has a value",
+        '4:5: the case `one`: the grader `number`: expected: "3/4" is not exactly one number',
+        "7:26: `tolerance` should be greater than or equal to 0",
+        "8:22: unknown key `tolerence`",
+        "8:39: there is no grader `contians`",
+        "8:68: `min` should be a whole number",
+        "11:23: the item should be a number",
+        "11:34: `zip` needs lists of equal length",
+        "12:44: no metric `pas_rate`",
+        "13:17: unknown key `idl`",
+        "13:27: unknown key `modee`",
+    ]
+    for start, problem in zip(starts, found, strict=True):
+        assert problem.startswith(start)
+
+
 def test_a_misspelt_key_is_told_once(problems: Callable[..., list[str]]) -> None:
     found = problems(
         """\

@@ -63,7 +63,8 @@ class TableReport:
             selection.warnings.append(
                 f"{self._name}: {pluralize(self._numbered, 'row', 'repeats')} an earlier row's id"
                 f" or variables; a number tells them apart, such as `{self._example.case.id}` at"
-                f" {self._example.place}; {{file: …, duplicates: drop}} drops identical rows,"
+                f" {self._example.place}; each counts as a case of its own, so intervals are"
+                " narrower than they should be. {file: …, duplicates: drop} drops identical rows,"
                 " `refuse` makes them an error"
             )
 
