@@ -49,6 +49,7 @@ def _query(path: Path, statement: str) -> Iterator[Any]:
         try:
             with duckdb.connect(config=settings) as database:
                 yield database.execute(statement, {"file": str(link)})
-        except duckdb.Error as broken:
+        except (duckdb.Error, RuntimeError, UnicodeDecodeError) as broken:
+            # The last two where DuckDB's own message quotes bytes of the file that are no text.
             reason = str(broken).replace(str(link), path.name).splitlines()[0]
             raise TableError(f"not Parquet: {reason}") from None
