@@ -1,4 +1,4 @@
-"""Selects what failed in an earlier run, to ask only that: `harness run --failed-of`."""
+"""Selects the trials that failed in an earlier run: `harness run --failed-of`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`harness list`: what a suite can name, with a line on each."""
+"""`harness list`: describes each provider, grader and target in a line."""
 
 from __future__ import annotations
 

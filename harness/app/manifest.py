@@ -1,4 +1,4 @@
-"""A run's manifest: where it came from, and what it planned."""
+"""A run's manifest: its origin, and what it planned."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Suite -> everything a run needs, resolved and checked before a request is sent or money spent.
+"""Turns a suite into everything a run needs, resolved and checked before a request is sent.
 
-Names are looked up (providers, prices, capabilities), variables filled in, simulators started. What
-is wrong is said in sentences, all of it at once where that is possible.
+Looks up names (providers, prices, capabilities), fills in variables, starts simulators. Problems
+are reported as sentences, all together where possible.
 """
 
 from __future__ import annotations

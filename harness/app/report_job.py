@@ -1,9 +1,9 @@
-"""Making a report in steps, here or in a process of its own: first the table that a person waits
-for, then the files.
+"""Makes a report in steps, here or in a separate process: first the table that the user waits for,
+then the files.
 
-Nothing heavy is imported with this module. While a run starts, `ReportMaker` loads in a
+Nothing heavy is imported with this module. While a run starts, `ReportMaker` imports in a
 `BackgroundProcess` what the report needs; `PlotMaker` draws the plots in another one, because
-pandas and matplotlib take as long to import as all else together, and neither needs the other.
+pandas and matplotlib take as long to import as everything else together, and are independent.
 """
 
 from __future__ import annotations

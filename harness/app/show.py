@@ -1,4 +1,4 @@
-"""Prints trials of a run as people read them: for `harness show`."""
+"""Formats trials of a run for reading: `harness show`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""`harness init --from FILE`: looks at a file of rows and writes a suite that runs over it.
+"""`harness init --from FILE`: writes a runnable suite for a table.
 
-What is guessed (which column is the question, which the answer, how answers are graded) is said in
-comments of the suite, so that a wrong guess is found and mended where it stands.
+Every guess (which column is the question, which the answer, how answers are graded) is explained in
+a comment of the suite, so that a wrong guess can be found and corrected in place.
 """
 
 from __future__ import annotations

@@ -1,16 +1,15 @@
-"""The batch layer: calls that can wait are gathered, submitted as batches, and answered when the
-service has got round to them.
+"""The batch layer: collects calls, submits them as batches, and returns the answers when the
+service has processed them.
 
-A layer of the Send stack, above `retry`, so that a trial knows nothing of it: its call waits here
-with others until there are enough of them, or no more come, and the first of them sees the batch
-through. The service's id is written down before it is first asked after; a run that was killed asks
-after the same batch again and submits nothing twice. Calls that are not their trial's only one (a
-judge's, a conversation's) go on at once.
+It is a layer of the Send stack, above `retry`, so a trial does not know about it: its call waits
+here with others until there are enough of them, or no more arrive, and the first of them sees the
+batch through. The service's id is journalled before the first poll, so that a killed run polls the
+same batch again and submits nothing twice. Calls that are not their trial's only one (a judge's, a
+conversation's) pass through immediately.
 
-A service may report tokens for the whole batch only. Then they are divided among its answers in
-proportion to what each is estimated to have used: the sum is the reported one to the token, and
-each share's source is `estimated`. A batch's answer has no latency, so its marks say only when it
-was fetched.
+A service may report tokens only for the whole batch. They are then divided among its answers in
+proportion to estimates: the sum is exact, and each share's source is `estimated`. A batch's answer
+has no latency; its timestamps say only when it was fetched.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""Grades a transcript: the second half of a trial, and all of it where stored records are graded
+"""Grades a transcript: the second half of a trial, or all of it when stored records are graded
 again.
 
-It needs nothing of the asking but the exchanges, what the case expects, and a function that drives
-the flows of graders which ask for themselves (a judge). What a grader sees is an `Answer`: in a
-conversation the last one's text, usage, latency and TTFT, the cost and the tool calls of all; each
-turn of the user, the opening too, has an answer of its own for its graders.
+Of the first half it needs only the exchanges, the expected answer, and a function that drives the
+flows of graders that send requests themselves (a judge). A grader sees an `Answer`: in a
+conversation, the text, usage, latency and TTFT of the last answer, and the cost and tool calls of
+all; each user turn, including the first, has its own answer for its graders.
 
 The score is the weighted mean of the bools (1 or 0) and the numbers; labels and grades of weight 0
-only report. A null grade of weight > 0 leaves the trial ungraded: neither score nor pass, so that
-what could not be graded is never a zero.
+only report. A null grade of weight > 0 leaves the trial ungraded, with neither a score nor a pass,
+so that an answer that could not be graded never counts as zero.
 """
 
 from __future__ import annotations

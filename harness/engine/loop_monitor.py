@@ -1,10 +1,10 @@
-"""Monitors the event loop's lag: the client's own share in every latency it reports, and the stalls
-that spoil one.
+"""Monitors the event loop's lag: the client's own share of every latency it reports, and the stalls
+that invalidate one.
 
-A task sleeps a short while, again and again, and notes by how much it overslept. A loop that is
-late stamps nothing late that the transport stamps on arrival, but it sends late and times out late.
-A gap of `STALL` seconds means that the process did not run at all (suspended, stopped, starved): a
-request in flight across it has no honest latency.
+A task sleeps for a short time, again and again, and records by how much it overslept. A late loop
+does not affect timestamps that the transport takes on arrival, but it sends late and times out
+late. A gap of `STALL` seconds means that the process did not run at all (suspended, stopped,
+starved): a request in flight during it has no valid latency.
 """
 
 from __future__ import annotations

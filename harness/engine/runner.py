@@ -1,4 +1,4 @@
-"""Runs trials: each is asked, graded and recorded; a bad one is data, never the end of the run.
+"""Runs trials: asks, grades and records each; a failed trial is data and never ends the run.
 
 `TrialContext` is all a trial needs, handed in by the composition root; nothing here knows YAML,
 HTTP or a file. Asking (`ask_trial`) makes a transcript, and grading (`harness.engine.grading`)

@@ -1,7 +1,7 @@
 """Multi-turn conversations with tool calls: the tools a model calls, and the later turns of its
 user; a flow like any other.
 
-The model is asked; the calls in its answer are performed, all at once, and go back to it as tool
+The model is asked; the calls in its answer are executed concurrently, and go back to it as tool
 messages, until it answers without calling or has been asked `max_turns` times. Then the user says
 the next turn: the written ones first, then those of a simulated user, which is another model
 (`harness.flows.simulated_user`). Nothing a model does with tools is an error of the trial: a tool

@@ -241,7 +241,7 @@ def run_facts(report: Report) -> list[str]:
         lag = (
             ""
             if run.lag_p99 is None
-            else f"client event loop late by {formatting.format_seconds(run.lag_p99)} (p99)"
+            else f"client event loop lag {formatting.format_seconds(run.lag_p99)} (p99)"
         )
         in_flight = "" if run.in_flight is None else f"at most {run.in_flight:,} in flight"
         facts = (

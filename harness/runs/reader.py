@@ -1,4 +1,4 @@
-"""Reads a run on disk: what reports, replay, resuming and notebooks share."""
+"""Reads a run from disk: shared by reports, replay, resuming and notebooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one seam to the world: `Send`, and the clock of its middleware.
+"""The one interface to the outside: `Send`, and the clock of its middleware.
 
 Layers of middleware wrap it, composed in `harness.transport.stack`:
 `replay(retry(budget(limit(http))))`. Only cancellation and bugs raise; every other outcome is a

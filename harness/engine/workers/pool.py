@@ -1,13 +1,13 @@
-"""Runs functions that must not run in this process: in a small pool of child processes that can be
+"""Runs functions that must not run in this process, in a small pool of child processes that can be
 killed.
 
 For a user's Python graders and tools, and for patterns that need Python's `re`. A child has a
 stripped environment (no API keys), an empty temporary folder as its home, limits on memory, CPU
-time and file size, and a session of its own, so that one signal ends it with all it started. It is
-started at the first call that needs it and kept for the same file, so that what one file changes in
-its process (a decimal context, the working directory, a module) is never another's; one that
-overruns its time, dies, or speaks out of turn is killed, and the next call gets a fresh one.
-docs/graders.md says what this does not protect from.
+time and file size, and its own session, so that one signal ends it with everything it started. It
+is started at the first call that needs it and reused only for the same file, so that nothing one
+file changes in its process (a decimal context, the working directory, a module) affects another; a
+child that exceeds its time limit, dies, or writes anything unexpected is killed, and the next call
+gets a new one. docs/graders.md says what this does not protect from.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Connects: looks the name up, takes the first address that answers, and says whom TLS trusts."""
+"""Connects: resolves the name, takes the first address that answers, loads trusted certificates."""
 
 from __future__ import annotations
 

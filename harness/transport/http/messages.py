@@ -1,4 +1,4 @@
-"""What one exchange consists of: the request as it is sent, and when what of it happened."""
+"""The parts of one exchange: the request as sent, and the timestamps of its events."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""A function of the user's own, performed in this process: as a target it is trusted like any other
-code that is run.
+"""A user's function as a target, run in this process: it is trusted like any other code that is
+run.
 
-A coroutine or an asynchronous generator runs on the loop; anything else in a thread of its own,
-made for the call, so that as many run at once as there are slots. What a generator yields is a
-piece of the answer; it is not asked for more once its time is over.
+A coroutine or an asynchronous generator runs on the loop; anything else in a new thread for each
+call, so that as many run concurrently as there are slots. What a generator yields is a piece of the
+answer; after the time limit it is not resumed.
 """
 
 from __future__ import annotations

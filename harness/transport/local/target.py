@@ -1,10 +1,10 @@
 """One attempt at a target that is the user's own code, in place of `http`: the providers `python`
 and `command`.
 
-Everything else of a run is the same for it: limits, budget, replay, records. Its clock is the
-reader's: what is stamped is when a piece was yielded, or read from the program's output. Only the
-total timeout applies: nobody can tell code that streams from code that thinks. Its errors are of
-the boundary `target` and are not retried: the user's code knows best what is worth a retry.
+Everything else in a run works as for other targets: limits, budget, replay, records. Timestamps are
+the reader's: when a piece was yielded, or read from the program's output. Only the total timeout
+applies, because code that streams cannot be distinguished from code that is still thinking. Errors
+have the boundary `target` and are not retried: the user's code knows best what is worth retrying.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Concurrency and rate limits: how hard a target is driven, and when each attempt starts.
+"""Concurrency and rate limits: decides when each attempt may start.
 
 The slot comes first, then the rate: in this order waiting for a slot cannot bunch starts. Slots
 belong to a target; requests and tokens per minute to an API key at a host, so targets that share

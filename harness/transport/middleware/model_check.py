@@ -1,4 +1,4 @@
-"""Checks that the model which answered is the one asked for: warns once for each target, or refuses
+"""Checks that the served model is the requested one: warns once for each target, or refuses
 the answer.
 
 A server that does not know a model may serve its default instead, and many echo any name. Both

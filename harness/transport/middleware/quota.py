@@ -1,11 +1,11 @@
-"""Requests and tokens per minute of one API key: what is charged before a request starts, and
-settled when its answer says what it used.
+"""Requests and tokens per minute of one API key: charged before a request starts, corrected when
+its answer reports its usage.
 
-A request is charged its input tokens, estimated, and the most output tokens it may have. Where
-nothing limits its output, it is charged the mean of what answers had so far, and before there is
-any, the whole minute: the first request goes alone. Then the charge is settled to the tokens that
-were used, so that an answer shorter than its limit holds nobody up, and a longer one than expected
-is made up for by those that follow. Starts are spaced out by the mean, whatever the limit is.
+A request is charged its estimated input tokens and the maximum number of output tokens. If its
+output has no limit, it is charged the mean of the answers so far; before there is any, the whole
+minute, so the first request runs alone. The charge is then corrected to the tokens used, so that an
+answer shorter than its limit delays nothing, and later requests make up for one that was longer
+than expected. Starts are spaced by the mean, whatever the limit is.
 """
 
 from __future__ import annotations
