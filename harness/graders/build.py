@@ -149,18 +149,41 @@ def _bind_arguments(spec: GraderSpec) -> Callable[[Answer], Grading]:
     return lambda answer: kind.grade(fill_in(answer), answer)
 
 
-def argument_check(spec: GraderSpec) -> Callable[[Answer], Arguments] | None:
+def argument_check(spec: GraderSpec) -> Callable[[Answer], Arguments | None] | None:
     """Fills in and checks the grader's arguments for a case, raising GraderError; None where they
     hold no templates, or take any text.
     """
     kind: GraderType[Any] = load_plugin("graders", spec.type)
     arguments = kind.with_template_defaults(spec.arguments)
     filled = {key for key, value in arguments.items() if any(templates_in(value))}
+    if _is_valid(kind, {**arguments, **dict.fromkeys(filled, "text")}):
+        return None
+    fill_in = _argument_filler(kind, arguments)
+    names = [match[1] for key in filled if (match := _match_variable(arguments[key]))]
+    takes_digits = _is_valid(kind, {**arguments, **dict.fromkeys(filled, "1")})
+    if len(names) < len(filled) or not takes_digits:
+        return fill_in
+
+    def check_unusual(answer: Answer) -> Arguments | None:
+        values = [
+            answer.expected if name == "expected" else answer.variables[name] for name in names
+        ]
+        return None if all(map(_is_plain_count, values)) else fill_in(answer)
+
+    return check_unusual
+
+
+def _is_valid(kind: GraderType[Any], arguments: Mapping[str, Any]) -> bool:
     try:
-        kind.arguments.model_validate({**arguments, **dict.fromkeys(filled, "text")})
+        kind.arguments.model_validate(arguments)
     except ValidationError:
-        return _argument_filler(kind, arguments)
-    return None
+        return False
+    return True
+
+
+def _is_plain_count(value: Any) -> bool:
+    """Whether the value is digits alone, of which a million are checked in a second."""
+    return type(value) is str and value.isascii() and value.isdigit() and len(value) < 20
 
 
 def _argument_filler(
