@@ -2,8 +2,8 @@
 
 Built-ins are registered as `module:attribute` strings and imported when first loaded, so that
 naming a grader in a suite imports nothing else. A built-in provider's attribute is a class, made
-with its facts (`harness.vendors`). Installed packages add their own through the entry-point groups
-`harness.providers`, `harness.graders` and `harness.reporters`, which are read only on a miss or for
+with its facts (`harness.vendors`). Installed packages add their own through an entry-point group
+for each kind (`harness.providers`, `harness.graders`, …), which are read only on a miss or for
 `registered_names` (reading them costs tens of milliseconds).
 """
 
@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from harness.vendors import PROVIDERS
 
-Kind = Literal["providers", "graders", "reporters"]
+Kind = Literal["providers", "graders", "extraction", "reporters"]
 
-_references: dict[Kind, dict[str, str]] = {"providers": {}, "graders": {}, "reporters": {}}
+_references: dict[Kind, dict[str, str]] = {kind: {} for kind in get_args(Kind)}
 
 
 def register(kind: Kind, name: str, reference: str) -> None:
@@ -81,6 +81,14 @@ for _name, _module in {
     "any": "combine",
 }.items():
     register("graders", _name, f"harness.graders.{_module}:{_name}_grader")
+
+for _module, _names in {
+    "text_steps": "strip lower normalize after before line regex map template",
+    "markup_steps": "reasoning fence boxed xml",
+    "value_steps": "json number python",
+}.items():
+    for _name in _names.split():
+        register("extraction", _name, f"harness.graders.extraction.{_module}:{_name}_step")
 
 for _name in ("console", "markdown", "csv", "html", "junit", "summary"):
     register("reporters", _name, f"harness.reporters.{_name}:render_{_name}")

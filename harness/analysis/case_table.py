@@ -273,6 +273,8 @@ def _build_grade_line(row: Any) -> GradeLine:
             row.kind
         ) or formatting.format_number(row.value)
     reason = row.reason if pd.isna(row.error) else f"{row.error} {row.reason}".strip()
+    if not pd.isna(row.extracted):
+        reason = formatting.add_extract(reason, row.extracted)
     return GradeLine(
         row.name, passed, value, _truncate_text(reason, REASON_LIMIT), float(row.weight)
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from math import floor, isfinite, log10
 from typing import TYPE_CHECKING
 
+from harness.config.diagnostics import quote_text
 from harness.metrics.table import Unit
 from harness.wording import pluralize
 
@@ -101,3 +102,9 @@ def slow_down_text(attempts: int, refusals: Mapping[str, int], slowed: float) ->
         return f"{share} refused ({join_names(causes)})"
     by = join_names(names) if names else "its rate-limit headers"
     return f"slowed by {by} for {format_seconds(slowed)}" + (f": {share}" if causes else "")
+
+
+def add_extract(reason: str, extracted: str) -> str:
+    """A grade's reason, with what was extracted from the answer where it does not quote that."""
+    quoted = quote_text(extracted)
+    return reason if quoted in reason else f"{reason} (graded: {quoted})".lstrip()

@@ -38,6 +38,7 @@ def _count_columns(grades: Any) -> dict[str, Any]:
     return {
         "passed": passed,
         "failed": failed,
+        "unparsed": grades["unparsed"].to_numpy(dtype=bool),
         "ungraded": missing,
         "reported": ~can_fail & ~missing,
         "lenient": passed & (fails[owners] > 0),

@@ -260,9 +260,10 @@ class ErrorGroup(Struct, frozen=True):
 class GraderUse(Struct, frozen=True):
     """What one grader of an eval said in one run; of `cost` in US dollars, what is known.
 
-    `reported` are grades that cannot fail (a label, a score without threshold), and `mean` is that
-    of its scores. `lenient` counts answers it passed and another grader failed, `strict` those it
-    failed and all others passed.
+    `unparsed` are those of the failed ones whose answers held nothing to grade. `reported` are
+    grades that cannot fail (a label, a score without threshold), and `mean` is that of its scores.
+    `lenient` counts answers it passed and another grader failed, `strict` those it failed and all
+    others passed.
     """
 
     run: str
@@ -270,6 +271,7 @@ class GraderUse(Struct, frozen=True):
     name: str
     passed: int
     failed: int
+    unparsed: int
     ungraded: int
     reported: int
     lenient: int

@@ -504,6 +504,15 @@ GRADES: Sequence[Column[Grade]] = [
     Column("threshold", "float", "the minimum score to pass", "threshold"),
     Column("reason", "long text", "the grader's reason", "reason"),
     Column(
+        "extracted",
+        "long text",
+        "what of the answer was graded, where steps extract it",
+        "extracted",
+    ),
+    Column(
+        "unparsed", "boolean", "whether it failed because there was nothing to extract", "unparsed"
+    ),
+    Column(
         "error", "text", "why it is ungraded", lambda grade: grade.error and grade.error.message
     ),
 ]

@@ -133,6 +133,8 @@ def _grade_lines(grade: Grade) -> Iterator[str]:
     clean = escape_for("terminal")
     mark = {True: "pass", False: "FAIL", None: "–"}[grade.passed]
     said = grade.error.message if grade.error else grade.reason
+    if grade.extracted is not None:
+        said = formatting.add_extract(said, grade.extracted)
     counts = "" if grade.weight else " (only reports)"
     yield clean(
         f"grade  {grade.name}{counts}: {mark} ({json.dumps(grade.value, ensure_ascii=False)})"

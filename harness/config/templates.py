@@ -59,6 +59,12 @@ class Verbatim(dict[str, Any]):
     """A mapping from a file, in which nothing is a template whatever it looks like."""
 
 
+class VerbatimText(str):
+    """A text in which nothing is a template whatever it looks like, such as code."""
+
+    __slots__ = ()
+
+
 class Template(Struct, frozen=True):
     """A compiled template. It needs `variables`, and checks `optional` ones first (`is defined`,
     `default`).
@@ -368,10 +374,10 @@ def render_arguments(
 
 def render_value(value: Any, scope: Mapping[str, Any]) -> Any:
     """`value` with every text in it rendered. Raises TemplateError."""
+    if isinstance(value, Verbatim | VerbatimText):
+        return value
     if isinstance(value, str):
         return compile_template(value).value(scope) if is_template(value) else value
-    if isinstance(value, Verbatim):
-        return value
     if isinstance(value, Mapping):
         return {key: render_value(item, scope) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -383,9 +389,11 @@ def templates_in(
     value: Any, location: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yields every text in `value` that is a template, with its key path."""
+    if isinstance(value, Verbatim | VerbatimText):
+        return
     if isinstance(value, str) and is_template(value):
         yield location, value
-    elif isinstance(value, Mapping) and not isinstance(value, Verbatim):
+    elif isinstance(value, Mapping):
         for key, item in value.items():
             yield from templates_in(item, (*location, key))
     elif isinstance(value, list | tuple):

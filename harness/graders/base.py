@@ -14,6 +14,7 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 from msgspec import Struct, field
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
+from harness.config.templates import VerbatimText
 from harness.flows.base import Flow
 from harness.model import Error, FinishReason, Message, ToolCall, ToolResult, Usage
 
@@ -27,7 +28,8 @@ UNKNOWN = "unknown"
 class Answer(Struct, frozen=True):
     """All a grader sees, and nothing else: the answer, how it came, and what was expected of it.
 
-    `text` is the final message's text; `messages` the conversation asked; `latency` and `ttft` are
+    `text` is the final message's text, or what was extracted from it, and `original` then the whole
+    text; `messages` the conversation asked; `latency` and `ttft` are
     seconds, `cost` US dollars, None where unknown. `tool_calls` are all calls of the conversation
     so far, `failed_calls` how many of them failed, `turns` how often the model was asked; None
     where there was no conversation to see (a reference answer).
@@ -45,14 +47,16 @@ class Answer(Struct, frozen=True):
     cost: float | None = None
     failed_calls: int = 0
     turns: int | None = None
+    original: str | None = None
 
 
 class Verdict(Struct, frozen=True):
     """A grader's finding: bool = pass or fail, float in 0..1 = score, str = label, None = cannot
-    say; why, in `reason`."""
+    say; why, in `reason`. `unparsed` says that the answer's form held nothing to grade."""
 
     value: bool | float | str | None
     reason: str = ""
+    unparsed: bool = False
 
 
 class MisreadNumber(ValueError):
@@ -65,6 +69,18 @@ class GraderError(Exception):
     def __init__(self, kind: str, message: str, *, retryable: bool = False) -> None:
         super().__init__(message)
         self.error = Error("grader", kind, message, retryable)
+
+
+class NothingToExtract(Exception):
+    """An answer holds nothing of what an extraction step takes; says what is missing.
+
+    It fails the grade, which is counted as unparsed: a wrong form is not a wrong answer.
+    """
+
+    PREFIX = "nothing to extract: "
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(self.PREFIX + missing)
 
 
 def to_text(value: Any) -> str:
@@ -94,25 +110,26 @@ ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 Grading: TypeAlias = Verdict | Flow[Verdict]
 
 
-class GraderType(Struct, Generic[ArgumentsT], frozen=True):
-    """One entry of the registry.
+class Operation(Struct, Generic[ArgumentsT], frozen=True):
+    """What a suite names and gives arguments: a grader, or a step that extracts what is graded.
 
-    `short` names the field a bare argument fills (`equals: x` = `equals: {value: x}`), None where
-    there is no short form. `short_takes_mapping` says that the bare argument may be a mapping
-    itself (`not: {contains: x}`, `json_schema: {type: …}`). `file` names the argument that may be a
-    path instead: `schema.json` stands for what it holds, `grader.py:function` for the same with an
-    absolute path. Whoever reads the suite resolves it, since graders open no files. `asks` names
-    the argument that names a target the grader asks. `summary` completes "passes if the answer
-    …".
+    `apply` is its function of the arguments and the answer. `short` names the field a bare argument
+    fills (`equals: x` = `equals: {value: x}`), None where there is no short form.
+    `short_takes_mapping` says that the bare argument may be a mapping itself (`not: {contains: x}`,
+    `json_schema: {type: …}`). `file` names the argument that may be a path instead: `schema.json`
+    stands for what it holds, `grader.py:function` for the same with an absolute path. Whoever reads
+    the suite resolves it, since graders open no files. `literal` names the argument in which
+    nothing is a template of the suite's: code, or a template of its own. `summary` is its line in
+    the documentation.
     """
 
     name: str
     arguments: type[ArgumentsT]
-    grade: Callable[[ArgumentsT, Answer], Grading]
+    apply: Callable[[ArgumentsT, Answer], Any]
     short: str | None = None
     short_takes_mapping: bool = False
     file: str | None = None
-    asks: str | None = None
+    literal: str | None = None
     summary: str = ""
 
     def expand_arguments(self, bare: Any) -> dict[str, Any]:
@@ -136,9 +153,12 @@ class GraderType(Struct, Generic[ArgumentsT], frozen=True):
         """`arguments` with the defaults that are templates, so that these are filled in like
         written ones."""
         fields = self.arguments.model_fields
-        return {
+        complete = {
             name: field.default for name, field in fields.items() if field.default == EXPECTED
         } | dict(arguments)
+        if self.literal is not None and isinstance(complete.get(self.literal), str):
+            complete[self.literal] = VerbatimText(complete[self.literal])
+        return complete
 
     def _is_short(self, bare: Mapping[str, Any]) -> bool:
         """Whether a mapping is the short form's value, and not the arguments: it names none of
@@ -151,12 +171,31 @@ class GraderType(Struct, Generic[ArgumentsT], frozen=True):
         return not fields.keys() & bare.keys() or (needed and not bare.keys() <= fields.keys())
 
 
+class GraderType(Operation[ArgumentsT], frozen=True):
+    """A grader of the registry: `apply` gives a Verdict, or the flow that leads to one.
+
+    `asks` names the argument that names a target the grader asks. `summary` completes "passes if
+    the answer …".
+    """
+
+    asks: str | None = None
+
+
+class ExtractionStep(Operation[ArgumentsT], frozen=True):
+    """A step from an answer to what is graded: `apply` gives a text, or the flow that leads to one,
+    and raises NothingToExtract.
+
+    `summary` completes "takes …".
+    """
+
+
 class GraderSpec(BaseModel):
     """One grader of a set: its registry name, its arguments in the long form, and how its verdict
     counts.
 
-    Templates are left in place (`templated` says there are some): they are filled in for each case.
-    `id` is unique in its set.
+    Templates are left in place: they are filled in for each case.
+    `id` is unique in its set. `extract` are the steps to what is graded, each the name of one with
+    its arguments in the long form; None where neither the grader nor what surrounds it has any.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -166,4 +205,4 @@ class GraderSpec(BaseModel):
     id: str
     weight: float = 1.0
     threshold: float | None = None
-    templated: bool = False
+    extract: tuple[dict[str, Any], ...] | None = None

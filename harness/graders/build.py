@@ -15,6 +15,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -30,8 +31,11 @@ from harness.graders.base import (
     GraderType,
     Grading,
     MisreadNumber,
+    NothingToExtract,
+    Operation,
     Verdict,
 )
+from harness.graders.extraction import Extraction, chain_steps
 from harness.model import Error, Grade
 from harness.registry import load_plugin
 
@@ -41,26 +45,35 @@ megabytes."""
 
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 _CACHE_SIZE = 1_024
-_NO_ANSWER = Error("grader", "no_answer", "no answer")
 _NUMBER_ERRORS = frozenset(
     ("decimal_parsing", "float_parsing", "float_type", "int_parsing", "int_type")
 )
 _SCALARS = frozenset((str, int, bool, type(None)))
+_NO_ANSWER = Error("grader", "no_answer", "no answer")
 
 
 class Grader(Struct, frozen=True):
-    """A grader ready to grade: its arguments are checked, or will be once they are filled in."""
+    """A grader ready to grade: its arguments are checked, or will be once they are filled in.
+
+    `extract` takes from an answer what is graded; None where that is the whole of its text.
+    """
 
     name: str
     weight: float
     threshold: float | None
     evaluate: Callable[[Answer], Grading]
+    extract: Extraction | None = None
 
     def grade(self, answer: Answer) -> Grade | Flow[Grade]:
         """The grade of one answer, or the flow that leads to it where the grader asks first.
 
         Whatever goes wrong in the grader is a null grade with an error; nothing is raised.
         """
+        if self.extract is None:
+            return self._grade_text(answer)
+        return self._grade_extract(self.extract, answer)
+
+    def _grade_text(self, answer: Answer) -> Grade | Flow[Grade]:
         try:
             grading = self.evaluate(answer)
             return (
@@ -69,21 +82,49 @@ class Grader(Struct, frozen=True):
                 else self._finish_flow(grading)
             )
         except Exception as broken:  # noqa: BLE001 - a grader's bug is a fact about this grade, not the end of the run
-            return self._null_grade(broken)
+            return self._make_failed_grade(broken)
+
+    def _grade_extract(self, extract: Extraction, answer: Answer) -> Grade | Flow[Grade]:
+        """Grades what `extract` takes from the answer, which is its whole text again where an outer
+        grader extracted before."""
+        whole = answer if answer.original is None else replace(answer, text=answer.original)
+        try:
+            found = extract(whole)
+        except Exception as broken:  # noqa: BLE001 - as above
+            return self._make_failed_grade(broken)
+        if not isinstance(found, str):
+            return self._finish_extraction(found, whole)
+        graded = self._grade_text(_replace_text(whole, found))
+        return (
+            _note_extract(graded, found)
+            if isinstance(graded, Grade)
+            else _finish_noting(graded, found)
+        )
+
+    def _finish_extraction(self, extracting: Flow[str], whole: Answer) -> Flow[Grade]:
+        try:
+            found = yield from extracting
+        except Exception as broken:  # noqa: BLE001 - as above
+            return self._make_failed_grade(broken)
+        graded = self._grade_text(_replace_text(whole, found))
+        grade = graded if isinstance(graded, Grade) else (yield from graded)
+        return _note_extract(grade, found)
 
     def _finish_flow(self, grading: Flow[Verdict]) -> Flow[Grade]:
         try:
             return self._make_grade((yield from grading))
         except Exception as broken:  # noqa: BLE001 - as above
-            return self._null_grade(broken)
+            return self._make_failed_grade(broken)
 
     def _make_grade(self, verdict: Verdict) -> Grade:
+        reason = verdict.reason
         return Grade(
             self.name,
             _check_value(verdict),
-            cut_text(verdict.reason, REASON_LIMIT),
+            reason if len(reason) <= REASON_LIMIT else cut_text(reason, REASON_LIMIT),
             self.weight,
             self.threshold,
+            unparsed=verdict.unparsed,
         )
 
     def unreached_grade(self) -> Grade:
@@ -92,7 +133,11 @@ class Grader(Struct, frozen=True):
             self.name, False, "the conversation ended before this turn", self.weight, self.threshold
         )
 
-    def _null_grade(self, broken: Exception) -> Grade:
+    def _make_failed_grade(self, broken: Exception) -> Grade:
+        """A failed grade where the answer holds nothing to grade, a null one for all else."""
+        if isinstance(broken, NothingToExtract):
+            reason = cut_text(str(broken), REASON_LIMIT)
+            return Grade(self.name, False, reason, self.weight, self.threshold, unparsed=True)
         return Grade(
             self.name, None, "", self.weight, self.threshold, error=_describe_failure(broken)
         )
@@ -102,8 +147,31 @@ def build_graders(specs: Sequence[GraderSpec]) -> tuple[Grader, ...]:
     """The graders of a case, in order. Raises ValueError where arguments are wrong, KeyError for a
     grader nobody registered."""
     return tuple(
-        Grader(spec.id, spec.weight, spec.threshold, _bind_arguments(spec)) for spec in specs
+        Grader(
+            spec.id,
+            spec.weight,
+            spec.threshold,
+            bind_arguments(_find_type(spec), spec.arguments),
+            bind_extraction(spec.extract),
+        )
+        for spec in specs
     )
+
+
+def bind_extraction(steps: Sequence[Mapping[str, Any]] | None) -> Extraction | None:
+    """The steps, each a name with its arguments, as one function; None where there are none.
+    Raises ValueError where arguments are wrong."""
+    if not steps:
+        return None
+    named = [item for step in steps for item in step.items()]
+    return chain_steps(
+        [bind_arguments(load_plugin("extraction", name), own) for name, own in named]
+    )
+
+
+def _find_type(spec: GraderSpec) -> GraderType[Any]:
+    found: GraderType[Any] = load_plugin("graders", spec.type)
+    return found
 
 
 def grade_answer(graders: Sequence[Grader], answer: Answer) -> Flow[tuple[Grade, ...]]:
@@ -124,9 +192,19 @@ class MisreadArgument(ValueError):
     """An argument that should be one number is a text that would have to be guessed."""
 
 
-def checked_arguments(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Arguments:
-    """The grader's arguments as its model has them. Raises ValueError with one sentence a problem,
-    MisreadArgument where one should be a number and could be read as several.
+def bind_arguments(kind: Operation[Any], written: Mapping[str, Any]) -> Callable[[Answer], Any]:
+    """The operation as a function of the answer. Raises ValueError where its arguments are
+    wrong."""
+    arguments = kind.with_template_defaults(written)
+    if not any(templates_in(arguments)):
+        return partial(kind.apply, checked_arguments(kind, arguments))
+    fill_in = _argument_filler(kind, arguments)
+    return lambda answer: kind.apply(fill_in(answer), answer)
+
+
+def checked_arguments(kind: Operation[Any], arguments: Mapping[str, Any]) -> Arguments:
+    """Its arguments as the operation's model has them. Raises ValueError with one sentence a
+    problem, MisreadArgument where one should be a number and could be read as several.
     """
     try:
         checked: Arguments = kind.arguments.model_validate(
@@ -138,15 +216,6 @@ def checked_arguments(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Ar
             raise MisreadArgument(_describe_error(misread)) from None
         raise ValueError(f"{kind.name}: {_describe_errors(invalid)}") from None
     return checked
-
-
-def _bind_arguments(spec: GraderSpec) -> Callable[[Answer], Grading]:
-    kind: GraderType[Any] = load_plugin("graders", spec.type)
-    arguments = kind.with_template_defaults(spec.arguments)
-    if not any(templates_in(arguments)):
-        return partial(kind.grade, checked_arguments(kind, arguments))
-    fill_in = _argument_filler(kind, arguments)
-    return lambda answer: kind.grade(fill_in(answer), answer)
 
 
 def argument_check(spec: GraderSpec) -> Callable[[Answer], Arguments | None] | None:
@@ -187,7 +256,7 @@ def _is_plain_count(value: Any) -> bool:
 
 
 def _argument_filler(
-    kind: GraderType[Any], arguments: Mapping[str, Any]
+    kind: Operation[Any], arguments: Mapping[str, Any]
 ) -> Callable[[Answer], Arguments]:
     """From an answer to the arguments for its case: the quick way where each is a plain value or
     just one variable."""
@@ -207,7 +276,7 @@ def _argument_filler(
 
 
 def _substituting_filler(
-    kind: GraderType[Any],
+    kind: Operation[Any],
     plain: Mapping[str, Any],
     variables: Mapping[str, str],
     rendered: Callable[[Answer], Arguments],
@@ -244,11 +313,23 @@ def _render_arguments(arguments: Mapping[str, Any], answer: Answer) -> Mapping[s
         raise GraderError("invalid_arguments", wrong.message) from None
 
 
-def _check_for_case(kind: GraderType[Any], arguments: Mapping[str, Any]) -> Arguments:
+def _check_for_case(kind: Operation[Any], arguments: Mapping[str, Any]) -> Arguments:
     try:
         return checked_arguments(kind, arguments)
     except ValueError as invalid:
         raise GraderError("invalid_arguments", f"for this case, {invalid}") from invalid
+
+
+def _replace_text(whole: Answer, found: str) -> Answer:
+    return replace(whole, text=found, original=whole.text)
+
+
+def _note_extract(grade: Grade, found: str) -> Grade:
+    return replace(grade, extracted=cut_text(found, REASON_LIMIT))
+
+
+def _finish_noting(grading: Flow[Grade], found: str) -> Flow[Grade]:
+    return _note_extract((yield from grading), found)
 
 
 def _describe_failure(broken: Exception) -> Error:

@@ -15,12 +15,19 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator
 
 from harness.flows.base import Flow
-from harness.graders.base import Answer, Arguments, GraderError, GraderType, Verdict
-from harness.graders.build import Grader, checked_arguments, run_grader
+from harness.graders.base import (
+    Answer,
+    Arguments,
+    GraderError,
+    GraderType,
+    NothingToExtract,
+    Verdict,
+)
+from harness.graders.build import Grader, bind_extraction, checked_arguments, run_grader
 from harness.model import Grade
 from harness.registry import is_registered, load_plugin
 
-_OPTIONS = ("id", "threshold")
+_OPTIONS = ("id", "threshold", "extract")
 
 
 class Combinator(GraderType[Any], frozen=True):
@@ -51,7 +58,8 @@ def parse_part(entry: Any) -> Grader:
         str(options.get("id", name)),
         1.0,
         _read_threshold(options),
-        partial(kind.grade, checked_arguments(kind, arguments)),
+        partial(kind.apply, checked_arguments(kind, arguments)),
+        bind_extraction(options.get("extract")),
     )
 
 
@@ -110,6 +118,8 @@ class GraderList(Arguments):
 
 def _grade_not(arguments: NegatedGrader, answer: Answer) -> Flow[Verdict]:
     grade = yield from run_grader(arguments.grader, answer)
+    if grade.unparsed and arguments.grader.extract is not None:
+        raise NothingToExtract(grade.reason.removeprefix(NothingToExtract.PREFIX))
     passed = _require_decision(grade)
     return Verdict(not passed, f"{grade.name} passed" if passed else "")
 

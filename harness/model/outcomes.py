@@ -190,7 +190,9 @@ class Grade(Struct, frozen=True):
     """A grader's verdict: bool = pass or fail, float in 0..1 = score, str = label, None = ungraded
     (then `error` says why).
 
-    `exchanges` are the grader's own (a judge's), so that their cost is kept apart.
+    `exchanges` are the grader's own (a judge's), so that their cost is kept apart. `extracted` is
+    what of the answer was graded, cut, where a suite extracts; `unparsed` says that the grade
+    failed because the answer's form held nothing to grade.
     """
 
     name: str
@@ -200,6 +202,8 @@ class Grade(Struct, frozen=True):
     threshold: float | None = None
     exchanges: tuple[Exchange, ...] = ()
     error: Error | None = None
+    extracted: str | None = None
+    unparsed: bool = False
 
     @property
     def passed(self) -> bool | None:

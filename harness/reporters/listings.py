@@ -65,6 +65,7 @@ def _list_graders(report: Report) -> Listing:
             _with_run(report, use.run, f"{use.eval}/{use.name}" if several else use.name),
             formatting.format_count(use.passed),
             formatting.format_count(use.failed),
+            count_or_unknown(use.unparsed),
             count_or_unknown(use.ungraded),
             count_or_unknown(use.reported),
             formatting.format_score(use.mean),
@@ -81,6 +82,7 @@ def _list_graders(report: Report) -> Listing:
             "grader",
             "passed",
             "failed",
+            "unparsed",
             "ungraded",
             "reports",
             "mean",
@@ -88,7 +90,7 @@ def _list_graders(report: Report) -> Listing:
             "failed, others passed",
             "cost",
         ),
-        "lrrrrrrrr",
+        "lrrrrrrrrr",
         rows,
     )
 

@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from harness.config.diagnostics import Place, nearest_match
 from harness.config.fields import check_name, read_partial_model
 from harness.config.templates import Template, line_of_name, offset_place
@@ -18,7 +20,8 @@ from harness.suite.cases.case_reader import CaseReader
 from harness.suite.cases.grader_filling import GraderFilling
 from harness.suite.cases.image_inventory import ImageInventory
 from harness.suite.cases.selection import Selection
-from harness.suite.grader_specs import GraderReader, argument_templates, grader_variables
+from harness.suite.graders.extraction_steps import read_extraction, set_default_extraction
+from harness.suite.graders.grader_specs import GraderReader, argument_templates, grader_variables
 from harness.suite.model import Prompt, RoleReference, templates_of
 from harness.suite.overrides import Filter, Overrides, matches_filters
 from harness.suite.persona import PERSONA_USER, Persona, read_persona
@@ -124,14 +127,18 @@ class EvalReader:
         with self._watched(self._suite.prompts or written.prompts, "prompt"):
             prompts = self._read_prompts(written, source)
         graders, roles, places = self._read_graders(written, source)
+        extract = self._read_extraction(written, source)
+        prompts = tuple(_with_extraction(prompt, extract) for prompt in prompts)
         toolset = self._read_toolset(written, source, prompts)
         persona = self._read_persona(written, source, prompts)
+        own_graders, graders = graders, set_default_extraction(graders, extract)
         selection = self._build_selection(name, prompts, graders, toolset, persona)
         selection.find_use = partial(
             _find_use,
             _templates_by_user(prompts, persona),
             {f"the grader `{spec.id}`": place for spec, place in zip(graders, places, strict=True)},
         )
+        selection.graders, selection.extract = own_graders, extract
         selection.note_roles(
             (*roles, *(one for prompt in prompts for one in turn_roles(prompt.later_turns)))
         )
@@ -193,6 +200,15 @@ class EvalReader:
         )
         roles = (*reader.roles, *suite_reader.roles)
         return graders, roles, (*reader.places, *suite_reader.places)
+
+    def _read_extraction(
+        self, written: EvalFields, source: Source
+    ) -> tuple[dict[str, Any], ...] | None:
+        """The steps of the eval's graders that have none of their own: the eval's, else the
+        suite's."""
+        if written.extract is None:
+            written, source = self._suite, self._source
+        return read_extraction(written.extract, source, ("extract",))
 
     def _read_persona(
         self, written: EvalFields, source: Source, prompts: tuple[Prompt, ...]
@@ -285,6 +301,17 @@ def _find_use(
         if name in template.variables:
             return offset_place(template.place, line_of_name(name, template.source))
     return graders.get(user)
+
+
+def _with_extraction(prompt: Prompt, extract: tuple[dict[str, Any], ...] | None) -> Prompt:
+    """The prompt, with `extract` for the graders of its later turns that have no steps."""
+    if extract is None or not prompt.later_turns:
+        return prompt
+    turns = [
+        replace(turn, graders=set_default_extraction(turn.graders, extract))
+        for turn in prompt.later_turns
+    ]
+    return replace(prompt, later_turns=tuple(turns))
 
 
 def _optional_variables(prompts: Sequence[Prompt], graders: Sequence[GraderSpec]) -> frozenset[str]:

@@ -38,6 +38,7 @@ COMPARED: Mapping[type[SuiteModel], frozenset[str]] = {
             "prompts",
             "cases",
             "graders",
+            "extract",
             "response_format",
             "tools",
             "tool_choice",
@@ -297,8 +298,10 @@ def _describe_format(each: Eval) -> dict[str, Any] | None:
 def _describe_grader(spec: GraderSpec, workspace: Path) -> dict[str, Any]:
     """The grader as plain data; `sources` holds the hash of each Python file it names."""
     sources: dict[str, str] = {}
-    plain = spec.model_dump(exclude={"arguments", "templated"}, exclude_none=True)
+    plain = spec.model_dump(exclude={"arguments", "extract"}, exclude_none=True)
     plain["arguments"] = _relative_to_workspace(spec.arguments, workspace, sources)
+    if spec.extract:
+        plain["extract"] = _relative_to_workspace(spec.extract, workspace, sources)
     return plain | ({"sources": sources} if sources else {})
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from harness import registry
 from harness.graders.base import Arguments, GraderType
 from harness.suite.gate_syntax import describe_gates
-from harness.suite.grader_specs import OPTIONS
+from harness.suite.graders.grader_specs import OPTIONS
 from harness.suite.schema import INLINE_ONLY, SuiteFile
 
 _TITLE = "evalharness suite"

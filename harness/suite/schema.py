@@ -97,6 +97,12 @@ class ToolSpec(SuiteModel):
         return self
 
 
+Extract = Annotated[
+    Annotated[list[Any], OneOrMore] | None,
+    Field(description="The steps from an answer to what its graders see: one, or a list."),
+]
+
+
 class LaterTurnSpec(SuiteModel):
     """A later user turn and its graders; the first item may only grade the first answer."""
 
@@ -114,6 +120,7 @@ class LaterTurnSpec(SuiteModel):
     graders: Annotated[list[Any], OneOrMore] = Field(
         default_factory=list, description="The graders of the answer to this turn."
     )
+    extract: Extract = None
 
 
 ToolItem = Annotated[
@@ -240,6 +247,14 @@ class PromptSpec(SuiteModel):
         return self
 
 
+class AddedGraders(SuiteModel):
+    """Graders of a case beside those of its eval."""
+
+    add: Annotated[list[Any], Field(min_length=1), OneOrMore] = Field(
+        description="The graders to add."
+    )
+
+
 class CaseSpec(SuiteModel):
     """One question's variables and what is expected of the answer."""
 
@@ -264,9 +279,11 @@ class CaseSpec(SuiteModel):
     prompts: Annotated[list[Name], Field(min_length=1), OneOrMore] | None = Field(
         None, description="The ids of the prompts this case is used with; default: all."
     )
-    graders: list[Any] | None = Field(
-        None, description="Graders for this case, in place of its eval's."
+    graders: list[Any] | AddedGraders | None = Field(
+        None,
+        description="Graders for this case, in place of its eval's or, as {add: …}, beside them.",
     )
+    extract: Extract = None
     turns: Turns | None = Field(
         None, description="What the user says after each answer, in place of the prompt's turns."
     )
@@ -386,6 +403,7 @@ class EvalFields(SuiteModel):
     prompts: Prompts | None = Field(None, description="The prompts, each asked with every case.")
     cases: CaseItems | None = Field(None, description="The cases: inline, or table files.")
     graders: Graders = Field(default_factory=list, description="The graders of each answer.")
+    extract: Extract = None
     response_format: Format | None = Field(
         None, description="The form the answer must have: JSON, or JSON that fits a schema."
     )
@@ -486,8 +504,7 @@ class SuiteFile(EvalFields):
     )
 
 
-INLINE_ONLY = tuple(
-    name for name in EvalFields.model_fields if name not in ("description", "prompts", "graders")
-)
+_ALSO_BESIDE_EVALS = ("description", "prompts", "graders", "extract")
+INLINE_ONLY = tuple(name for name in EvalFields.model_fields if name not in _ALSO_BESIDE_EVALS)
 """Keys of an eval that a suite may have only where its eval is inline: beside `evals:` they stand
 in those."""

@@ -172,7 +172,7 @@ def finished(
 
 
 SPECS = (
-    GraderSpec(type="equals", arguments={"value": "{{ expected }}"}, id="equals", templated=True),
+    GraderSpec(type="equals", arguments={"value": "{{ expected }}"}, id="equals"),
     GraderSpec(type="python", arguments={"function": "/grader.py:one"}, id="one"),
     GraderSpec(type="python", arguments={"function": "/grader.py:two"}, id="two"),
 )

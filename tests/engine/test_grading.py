@@ -154,9 +154,7 @@ def test_without_a_conversation_the_first_answer_is_the_only_one() -> None:
 
 # ── Grading without asking ────────────────────────────────────────────────────────────────────────
 
-EQUALS = GraderSpec(
-    type="equals", arguments={"value": "{{ expected }}"}, id="equals", templated=True
-)
+EQUALS = GraderSpec(type="equals", arguments={"value": "{{ expected }}"}, id="equals")
 JUDGE = GraderSpec(
     type="judge", arguments={"target": "other", "rubric": "Is it right?"}, id="judge"
 )

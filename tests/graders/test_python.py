@@ -44,6 +44,7 @@ def test_the_function_is_asked_for_by_its_address_with_the_answers_fields() -> N
     assert fields.pop("usage")["output"] == 1
     assert fields == {
         "text": "42 \ud800",
+        "original": "42 \ud800",
         "expected": {"n": 42},
         "variables": {"question": "6 × 7"},
         "messages": [{"role": "user", "content": "What is this?"}],
@@ -68,7 +69,7 @@ def test_the_function_is_asked_for_by_its_address_with_the_answers_fields() -> N
         ({"value": 0.5, "reason": "half of it"}, 0.5, "half of it"),
         ({"value": False}, False, ""),
         ({"value": True, "reason": None}, True, ""),
-        ({"value": True, "reason": "x" * 5_000}, True, "x" * 2_000),
+        ({"value": True, "reason": "x" * 5_000}, True, "x" * 2_000 + "…"),
     ],
 )
 def test_what_a_function_returns_is_its_verdict(returned: Any, value: Any, reason: str) -> None:

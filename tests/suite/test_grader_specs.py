@@ -54,7 +54,6 @@ def test_templates_stay_in_place_and_are_filled_in_for_each_case(
     suite: Callable[..., Suite],
 ) -> None:
     (grader,) = graders_of(suite, "number: {expected: '{{ expected }}', tolerance: 0.5}")
-    assert grader.templated
     assert grader.arguments == {"expected": "{{ expected }}", "tolerance": 0.5}
     assert render_arguments(grader.arguments, {}, 41) == {"expected": 41, "tolerance": 0.5}
 
@@ -65,7 +64,6 @@ def test_a_schema_file_is_read_and_no_template(
     write("schema.json", '{"type": "object", "description": "{{ not a template }}"}')
     (grader,) = graders_of(suite, "json_schema: ../schema.json")
     assert grader.arguments == {"schema": {"type": "object", "description": "{{ not a template }}"}}
-    assert not grader.templated
     assert render_arguments(grader.arguments, {}, None) == grader.arguments
 
 

@@ -17,7 +17,7 @@ def test_a_judges_rubric_may_be_a_file_and_is_a_template(
 ) -> None:
     write("suites/rubric.md", "It says {{ expected }}.\n")
     (spec,) = suite(JUDGED + "  - judge: {rubric: rubric.md, target: scout}\n").evals[0].graders
-    assert (spec.arguments["rubric"], spec.templated) == ("It says {{ expected }}.\n", True)
+    assert spec.arguments["rubric"] == "It says {{ expected }}.\n"
 
 
 def test_whom_judges_ask_is_known_wherever_they_stand(

@@ -46,15 +46,20 @@ class Python(Arguments):
 
 
 def _grade_by_function(arguments: Python, answer: Answer) -> Flow[Verdict]:
+    return _read_verdict(read_tool_value((yield call_function(arguments, answer))))
+
+
+def call_function(arguments: Python, answer: Answer) -> ToolCall:
+    """The call of the user's function with the answer's fields."""
     name = PYTHON_TOOL + arguments.function
-    result = yield ToolCall(name, name, json.dumps(_answer_fields(answer), default=str))
-    return _read_verdict(read_tool_value(result))
+    return ToolCall(name, name, json.dumps(_answer_fields(answer), default=str))
 
 
 def _answer_fields(answer: Answer) -> dict[str, Any]:
     """What the function sees; of images only that the message has a text beside them."""
     return {
         "text": answer.text,
+        "original": answer.text if answer.original is None else answer.original,
         "expected": answer.expected,
         "variables": dict(answer.variables),
         "messages": [_message_fields(message) for message in answer.messages],

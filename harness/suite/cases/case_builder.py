@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from harness.graders.base import GraderSpec
 from harness.suite.cases.case_index import derive_case_id
 from harness.suite.cases.row_mapping import MappedRow
 from harness.suite.cases.selection import Selection
-from harness.suite.grader_specs import GraderReader
+from harness.suite.graders.extraction_steps import read_extraction, set_default_extraction
+from harness.suite.graders.grader_specs import GraderReader
 from harness.suite.model import Case, RoleReference
 from harness.suite.prompts import LaterTurnReader, turn_roles
 from harness.suite.schema import CaseSpec
@@ -67,7 +68,7 @@ class CaseBuilder:
         """The case of a valid row."""
         later = LaterTurnReader(source).read(spec.turns, (*at, "turns"))
         self._selection.note_roles(turn_roles(later or ()))
-        graders, roles = self._read_graders(spec.graders, source, (*at, "graders"))
+        graders, roles = self._read_graders(spec, source, at)
         return Case(
             id=spec.id if spec.id is not None else derive_case_id(spec.vars),
             vars=spec.vars,
@@ -85,15 +86,26 @@ class CaseBuilder:
         )
 
     def _read_graders(
-        self, items: Sequence[Any] | None, source: Source, at: KeyPath
+        self, spec: CaseSpec, source: Source, at: KeyPath
     ) -> tuple[tuple[GraderSpec, ...] | None, tuple[RoleReference, ...]]:
-        """A case's own graders, None where it has none, and the targets that they ask."""
-        if items is None:
+        """A case's own graders, None where it has none, and the targets that they ask.
+
+        Where it only adds graders, or has an `extract` of its own, the eval's are among them.
+        """
+        steps = read_extraction(spec.extract, source, (*at, "extract"))
+        if spec.graders is None and steps is None:
             return None, ()
-        reader = GraderReader(source)
-        graders = reader.assign_ids(reader.read(items, at), at)
+        reader, place = GraderReader(source), (*at, "graders")
+        if isinstance(spec.graders, list):
+            found = reader.read(spec.graders, place)
+        elif spec.graders is None:
+            found = list(self._selection.graders)
+        else:
+            found = [*self._selection.graders, *reader.read(spec.graders.add, (*place, "add"))]
+        graders = reader.assign_ids(found, place)
         self._selection.note_roles(reader.roles)
-        return graders, tuple(reader.roles)
+        extract = self._selection.extract if steps is None else steps
+        return set_default_extraction(graders, extract), tuple(reader.roles)
 
     def trusted_builder(self, path: Path) -> Callable[[MappedRow], Case]:
         """Makes the cases of rows of the file that were found valid before."""

@@ -9,7 +9,7 @@ from harness.suite.cases.case_rows import Row
 from harness.suite.cases.missing_variables import MissingVariables
 from harness.suite.cases.row_problems import RowProblems
 from harness.suite.cases.selection import Selection
-from harness.suite.grader_specs import grader_variables
+from harness.suite.graders.grader_specs import grader_variables
 from harness.suite.prompts import turn_variables
 from harness.suite.tools import find_tool_errors
 

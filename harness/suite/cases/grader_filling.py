@@ -19,7 +19,7 @@ from harness.config.diagnostics import Place
 from harness.config.templates import Template, TemplateError
 from harness.graders.base import Answer, GraderError, GraderSpec
 from harness.graders.build import MisreadArgument, argument_check
-from harness.suite.grader_specs import argument_templates
+from harness.suite.graders.grader_specs import argument_templates
 from harness.suite.model import Case, Prompt
 from harness.wording import pluralize
 
@@ -141,8 +141,6 @@ def _keep_fallible(graders: Iterable[_FallibleGrader]) -> Iterator[_FallibleGrad
 
 
 def _fallible_parts(spec: GraderSpec) -> list[_FalliblePart]:
-    if not spec.templated:
-        return []
     templates = list(argument_templates(spec))
     part = _FalliblePart(
         [each for each in templates if not each.is_plain],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, field
 
 from harness.config.diagnostics import Place
+from harness.graders.base import GraderSpec
 from harness.hashing import canonical_json, hash64
 from harness.suite.cases.asked_prompts import AskedPrompts
 from harness.suite.cases.case_ids import CaseIds, Duplicates
@@ -40,6 +41,7 @@ class Selection(Struct):
     """Which cases of an eval are selected, the variables each must have, and facts collected while
     they are read.
 
+    `graders` are the eval's, and `extract` the steps of those without steps of their own.
     `needs` and `grader_needs` map each variable to who uses it; the latter apply where a case has
     no graders of its own, and `later_needs`, those of the prompts' later turns, where it has no
     turns of its own; `find_use` knows where they stand. A case may lack those in `optional`, and
@@ -55,6 +57,8 @@ class Selection(Struct):
     needs: Mapping[str, str]
     grader_needs: Mapping[str, str]
     find_use: FindUse = lambda *_: None
+    graders: Sequence[GraderSpec] = ()
+    extract: tuple[dict[str, Any], ...] | None = None
     asked_prompts: AskedPrompts = field(default_factory=lambda: AskedPrompts(()))
     image_inventory: ImageInventory = field(default_factory=lambda: ImageInventory(()))
     later_needs: Mapping[str, str] = field(default_factory=dict)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from harness.config import templates
 from harness.config.diagnostics import KeyPath
 from harness.config.templates import Template
-from harness.suite.grader_specs import GraderReader, grader_variables
+from harness.suite.graders.extraction_steps import read_extraction, set_default_extraction
+from harness.suite.graders.grader_specs import GraderReader, grader_variables
 from harness.suite.model import ImageTemplate, LaterTurn, MultimodalTemplate, RoleReference
 from harness.suite.schema import LaterTurnSpec as Written
 from harness.suite.source import Source
@@ -97,7 +98,10 @@ class LaterTurnReader:
         self, text: Template | MultimodalTemplate | None, item: Written, at: KeyPath, number: int
     ) -> LaterTurn:
         reader = GraderReader(self._source)
-        specs = reader.assign_ids(reader.read(item.graders, at), at)
+        specs = set_default_extraction(
+            reader.assign_ids(reader.read(item.graders, at), at),
+            read_extraction(item.extract, self._source, (*at[:-1], "extract")),
+        )
         graders = tuple(
             spec.model_copy(update={"id": f"turn-{number}: {spec.id}"}) for spec in specs
         )

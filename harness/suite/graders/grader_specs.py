@@ -1,38 +1,31 @@
 """Reads graders as a suite writes them (`json`, `{equals: x}`, `{number: {expected: 3}, weight:
 2}`) into `GraderSpec`s.
 
-The registry knows which graders there are and which arguments each takes. Arguments that hold
-templates are checked once they are rendered, all others now. Files that arguments name are resolved
-here, because graders open no files.
+The registry knows which graders there are and which arguments each takes.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
-
 from harness import registry
 from harness.config import templates
-from harness.config.diagnostics import KeyPath, Place, did_you_mean, display_path, quote_value
-from harness.config.fields import check_name, explain_errors, value_at
+from harness.config.diagnostics import KeyPath, Place, did_you_mean, quote_value
+from harness.config.fields import check_name
 from harness.config.units import parse_share
 from harness.graders.base import Arguments, GraderSpec, GraderType
-from harness.suite.code_references import FUNCTION_REFERENCE, find_function_file
+from harness.suite.graders.extraction_steps import read_extraction
+from harness.suite.graders.operation_arguments import ArgumentReader
 from harness.suite.model import RoleReference
 from harness.suite.source import Source
 
-OPTIONS = ("id", "weight", "threshold")
+OPTIONS = ("id", "weight", "threshold", "extract")
 COMBINATORS = ("not", "all", "any")
 UNSUPPORTED = {
     "pairwise": "judge each answer by a rubric, with `judge`",
 }
-
-_TEXT_FILE = re.compile(r"[^\n{}]+\.(?:md|markdown|txt)")
 
 
 class _Written(NamedTuple):
@@ -54,6 +47,7 @@ class GraderReader:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._problems = source.problems
+        self._arguments = ArgumentReader(source)
         self.places: list[Place] = []
         self.roles: list[RoleReference] = []
 
@@ -90,7 +84,7 @@ class GraderReader:
             id=options.get("id") or "",
             weight=1.0 if options.get("weight") is None else options["weight"],
             threshold=options.get("threshold"),
-            templated=any(templates.templates_in(arguments)),
+            extract=options.get("extract"),
         )
 
     def _read_written(self, item: Any, at: KeyPath) -> _Written | None:
@@ -117,8 +111,8 @@ class GraderReader:
             listed = ", ".join(f"`{name}`" for name in names) or "none"
             self._source.add_problem(
                 at,
-                "each item must name one grader besides `id`, `weight` and `threshold`; found:"
-                f" {listed}",
+                "each item must name one grader besides `id`, `weight`, `threshold` and `extract`;"
+                f" found: {listed}",
             )
             return None
         options = {key: value for key, value in item.items() if key in OPTIONS}
@@ -142,6 +136,8 @@ class GraderReader:
         return None
 
     def _read_option(self, name: str, value: Any, at: KeyPath) -> Any:
+        if name == "extract":
+            return read_extraction([] if value is None else value, self._source, (*at, name))
         try:
             return _OPTION_READERS[name](value)
         except ValueError as wrong:
@@ -151,20 +147,18 @@ class GraderReader:
     def _read_arguments(self, written: _Written) -> dict[str, Any]:
         kind: GraderType[Arguments] = registry.load_plugin("graders", written.name)
         at = (*written.at, written.name)
-        try:
-            arguments = kind.expand_arguments(written.bare)
-        except ValueError as wrong:
-            self._source.add_problem(at, str(wrong))
+        arguments = self._arguments.expand(kind, written.bare, at)
+        if arguments is None:
             return {}
         before = len(self._problems)
         if written.name in COMBINATORS:
             arguments = self._read_combinator(arguments, at)
         elif kind.file in arguments:
-            arguments[kind.file] = self._resolve_file(
+            arguments[kind.file] = self._arguments.resolve_file(
                 written.name, arguments[kind.file], (*at, kind.file)
             )
         if len(self._problems) == before:  # else the whole would repeat the problems of its parts
-            checked = self._check_arguments(kind, arguments, at)
+            checked = self._arguments.check(kind, arguments, at)
             if kind.asks is not None and checked is not None:
                 self._note_role(
                     arguments.get(kind.asks), getattr(checked, "sampling", {}), (*at, kind.asks)
@@ -214,87 +208,6 @@ class GraderReader:
         }
         return {written.name: self._read_arguments(written) or None, **options}
 
-    def _check_arguments(
-        self, kind: GraderType[Arguments], arguments: dict[str, Any], at: KeyPath
-    ) -> BaseModel | None:
-        """Validates arguments with the grader's own model; None, with problems noted, where they
-        are invalid.
-
-        Templates are checked for syntax; values that are invalid only because a template is not yet
-        rendered are not noted.
-        """
-        for location, text in templates.templates_in(arguments):
-            self._source.check_template(text, self._source.place_of((*at, *location)))
-        readers: dict[int, type[BaseModel]] = {id(arguments): kind.arguments}
-        try:
-            return kind.arguments.model_validate(arguments, context=readers)
-        except ValidationError as invalid:
-            for place, message in explain_errors(
-                invalid,
-                arguments,
-                self._source.document,
-                at,
-                readers,
-                lambda error: not _waits_for_rendering(error, arguments),
-            ):
-                self._problems.add(place, message)
-            return None
-
-    def _resolve_file(self, name: str, value: Any, at: KeyPath) -> Any:
-        """The value of an argument that may name a file: the JSON in the file, or a function's
-        absolute address.
-        """
-        place = self._source.place_of(at)
-        if not isinstance(value, str):
-            return templates.Verbatim(value) if isinstance(value, dict) else value
-        if name == "python":
-            return self._resolve_function(value, place)
-        if name == "judge":
-            return self._read_rubric(value, place)
-        if templates.is_template(value):
-            return value
-        loaded = self._source.read_named_json(value, place)
-        return (
-            templates.Verbatim(loaded)
-            if isinstance(loaded, dict)
-            else loaded
-            if loaded is not None
-            else {}
-        )
-
-    def _read_rubric(self, value: str, place: Place) -> str:
-        """A rubric: the text itself, or the content of the file it names (.md, .markdown, .txt),
-        which is a template too.
-        """
-        if not _TEXT_FILE.fullmatch(value):
-            return value
-        found = self._source.read_named_text(value, place)
-        if found is None:
-            return value
-        path, text = found
-        self._source.check_template(text, Place(display_path(path), 1, 1))
-        return text
-
-    def _resolve_function(self, value: str, place: Place) -> str:
-        if templates.is_template(value):
-            self._problems.add(
-                place,
-                "a grader's file cannot be a template, because a case's data must not choose"
-                " which code runs; write the file's name",
-            )
-        match = FUNCTION_REFERENCE.fullmatch(value)
-        if templates.is_template(value) or not match:
-            return value
-        path = find_function_file(match["file"], match["name"], self._source, place)
-        return value if path is None else f"{path}:{match['name']}"
-
-
-def _waits_for_rendering(error: ErrorDetails, arguments: Mapping[str, Any]) -> bool:
-    """Whether the error is about a value that holds a template and is not rendered yet."""
-    return error["type"] not in ("missing", "extra_forbidden") and any(
-        templates.templates_in(value_at(arguments, error["loc"]))
-    )
-
 
 def grader_variables(graders: Sequence[GraderSpec]) -> dict[str, str]:
     """The variables that grader arguments use, `expected` among them, each with the grader that
@@ -311,7 +224,7 @@ def argument_templates(spec: GraderSpec) -> Iterator[templates.Template]:
     """The templates among a grader's arguments, without those that are noted as wrong where they
     are written.
     """
-    for _, text in templates.templates_in(spec.arguments):
+    for _, text in templates.templates_in([spec.arguments, spec.extract]):
         with suppress(templates.TemplateError):
             yield templates.compile_template(text)
 

@@ -1,0 +1,78 @@
+"""Steps that take a value as text: json, number, python."""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import Field, field_validator
+
+from harness.config.diagnostics import quote_text
+from harness.config.json_path import find_value, parse_path
+from harness.flows.base import Flow
+from harness.graders.base import (
+    Answer,
+    Arguments,
+    ExtractionStep,
+    NothingToExtract,
+    read_tool_value,
+    to_text,
+)
+from harness.graders.extraction.text_steps import NoArguments
+from harness.graders.functions.python import Python, call_function
+from harness.graders.values.json_value import NotJSONError, parse_json_answer
+from harness.graders.values.number import read_number
+
+
+class JSONPath(Arguments):
+    """Arguments of `json`."""
+
+    path: str = Field("$", description="The JSON path of the value, such as $.items[0].name.")
+
+    @field_validator("path")
+    @classmethod
+    def _check_path(cls, path: str) -> str:
+        parse_path(path)
+        return path
+
+
+def _take_json(arguments: JSONPath, answer: Answer) -> str:
+    try:
+        value = parse_json_answer(answer.text)
+    except NotJSONError as invalid:
+        raise NothingToExtract(str(invalid)) from None
+    found = find_value(value, arguments.path)
+    if found is None:
+        raise NothingToExtract(
+            f"there is nothing at {arguments.path} in {quote_text(json.dumps(value))}"
+        )
+    return to_text(found)
+
+
+def _take_number(_: NoArguments, answer: Answer) -> str:
+    found = read_number(answer.text)
+    if found is None:
+        raise NothingToExtract(f"there is no number in {quote_text(answer.text)}")
+    return f"{found:f}" if abs(found.adjusted()) < 50 else str(found)
+
+
+def _call_python(arguments: Python, answer: Answer) -> Flow[str]:
+    returned = read_tool_value((yield call_function(arguments, answer)))
+    if returned is None:
+        raise NothingToExtract("the function returned None")
+    return to_text(returned)
+
+
+json_step = ExtractionStep(
+    "json", JSONPath, _take_json, short="path", summary="the value at a JSON path"
+)
+number_step = ExtractionStep(
+    "number", NoArguments, _take_number, summary="the last number, as a plain decimal"
+)
+python_step = ExtractionStep(
+    "python",
+    Python,
+    _call_python,
+    short="function",
+    file="function",
+    summary="what your own function returns for the answer; None is no answer",
+)

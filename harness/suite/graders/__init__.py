@@ -1,0 +1,1 @@
+"""Reads what a suite says of grading: graders, and the extraction before them."""
