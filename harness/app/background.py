@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from importlib import import_module
@@ -77,6 +78,7 @@ class BackgroundProcess:
             start_new_session=True,
             env={**os.environ, **_ONE_THREAD},
         )
+        weakref.finalize(self, self._process.kill)  # an interrupt ends the parent at once
         assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101  both are pipes
         self._orders, self._messages = self._process.stdin, self._process.stdout
 
