@@ -44,6 +44,7 @@ REASON_LIMIT = 2_000
 megabytes."""
 
 _VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+_PLAIN_NUMBER = re.compile(r"\d{1,19}(?:\.\d{1,19})?", re.ASCII).fullmatch
 _CACHE_SIZE = 1_024
 _NUMBER_ERRORS = frozenset(
     ("decimal_parsing", "float_parsing", "float_type", "int_parsing", "int_type")
@@ -229,15 +230,18 @@ def argument_check(spec: GraderSpec) -> Callable[[Answer], Arguments | None] | N
         return None
     fill_in = _argument_filler(kind, arguments)
     names = [match[1] for key in filled if (match := _match_variable(arguments[key]))]
-    takes_digits = _is_valid(kind, {**arguments, **dict.fromkeys(filled, "1")})
-    if len(names) < len(filled) or not takes_digits:
+    takes_numbers = all(
+        _is_valid(kind, {**arguments, **dict.fromkeys(filled, number)})
+        for number in ("1", "1.5", 1, 1.5)
+    )
+    if len(names) < len(filled) or not takes_numbers:
         return fill_in
 
     def check_unusual(answer: Answer) -> Arguments | None:
         values = [
             answer.expected if name == "expected" else answer.variables[name] for name in names
         ]
-        return None if all(map(_is_plain_count, values)) else fill_in(answer)
+        return None if all(map(_is_plain_number, values)) else fill_in(answer)
 
     return check_unusual
 
@@ -250,9 +254,11 @@ def _is_valid(kind: GraderType[Any], arguments: Mapping[str, Any]) -> bool:
     return True
 
 
-def _is_plain_count(value: Any) -> bool:
-    """Whether the value is digits alone, of which a million are checked in a second."""
-    return type(value) is str and value.isascii() and value.isdigit() and len(value) < 20
+def _is_plain_number(value: Any) -> bool:
+    """Whether the value is a number of ordinary size, as such or written out."""
+    if type(value) is str:
+        return _PLAIN_NUMBER(value) is not None
+    return type(value) in (int, float) and 0 <= value < 1e19
 
 
 def _argument_filler(
