@@ -272,7 +272,7 @@ def test_a_tool_that_was_changed_makes_other_trials(cli: Command, tmp_path: Path
     (tmp_path / "tools.py").write_text(SHOP + "\n# changed\n")
     refused = cli("resume", tmp_path / "run")
     assert refused.code == ExitCode.USAGE
-    assert "prompt prompt changed" in refused.err
+    assert ": the tools changed. Undo" in refused.err
     ended = cli("run", suite, "--out", tmp_path / "again")
     assert ended.code == ExitCode.OK, ended.err
     (after,) = read_records(tmp_path / "again")
