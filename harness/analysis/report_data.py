@@ -446,7 +446,7 @@ def _count_verdicts(verdicts: Sequence[Outcome]) -> str:
     """The gates of one run in a clause."""
     count, total = Counter(verdicts), len(verdicts)
     if count["pass"] == total:
-        return "the gate holds" if total == 1 else f"all {total} gates hold"
+        return {1: "the gate holds", 2: "both gates hold"}.get(total, f"all {total} gates hold")
     phrases: dict[Outcome, str] = {
         "fail": "failed",
         "unknown": "without data",

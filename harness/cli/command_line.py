@@ -33,6 +33,8 @@ def _run_command() -> NoReturn:
         app()
     except HarnessError as error:
         _print_error(f"error: {error}")
+        if shortage := find_shortage(error.__cause__ or error.__context__):
+            _report_shortage(shortage)
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 — the last resort: a bug is shown whole
         if shortage := find_shortage(error):

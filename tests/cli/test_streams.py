@@ -103,10 +103,11 @@ def test_too_little_memory_is_a_sentence_and_loses_no_record(
         assert cli("report", folder).code == ExitCode.OK
 
 
+@pytest.mark.parametrize("files", [12, 16])
 def test_too_few_open_files_are_a_sentence(
-    cli: Command, simulator: Simulated, tmp_path: Path
+    cli: Command, simulator: Simulated, tmp_path: Path, files: int
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai, cases=2)
-    code, _, err = in_shell(cli, "ulimit -n 12; {}", "run", suite, "--out", "run")
+    code, _, err = in_shell(cli, f"ulimit -n {files}; {{}}", "run", suite, "--out", "run")
     assert code == ExitCode.INFRASTRUCTURE
     assert "ran out of open files (`ulimit -n`)" in err and "Traceback" not in err

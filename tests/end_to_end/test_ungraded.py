@@ -53,7 +53,7 @@ def test_a_run_of_which_most_answers_are_ungraded_is_not_green(
     found = harness.run(suite, out=tmp_path / "run")
     assert found.exit_code == ExitCode.INFRASTRUCTURE
     assert [gate.verdict for gate in found.report.gates] == ["pass", "pass"]
-    assert found.report.headline == "2 of 3 answers could not be graded; all 2 gates hold"
+    assert found.report.headline == "2 of 3 answers could not be graded; both gates hold"
     cases = ElementTree.parse(tmp_path / "run" / "junit.xml").findall("testsuite[2]/testcase")
     assert [(case.get("name"), [each.tag for each in case]) for case in cases] == [
         ("a", []),

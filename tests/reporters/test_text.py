@@ -75,9 +75,9 @@ def test_gates_are_counted_by_run(build: ModuleType) -> None:
         frames = build_frames(list(zip(runs, records, strict=False)))
         return build_report(frames, runs[: len(passed)]).headline
 
-    assert headline(True) == "all 2 gates hold"
-    assert headline(True, True) == "all 2 gates hold in each of 2 runs"
-    assert headline(True, False, True) == "all 2 gates hold in x, z; of 2 gates, 2 failed in y"
+    assert headline(True) == "both gates hold"
+    assert headline(True, True) == "both gates hold in each of 2 runs"
+    assert headline(True, False, True) == "both gates hold in x, z; of 2 gates, 2 failed in y"
 
 
 def test_every_reporter_of_the_registry_is_there(typical: Report) -> None:
