@@ -8,7 +8,8 @@ import json
 import os
 import subprocess
 import sys
-from contextlib import chdir, nullcontext, redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import chdir, contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -19,7 +20,10 @@ from urllib.request import Request, urlopen
 import pandas as pd  # noqa: F401 - where it is loaded, a run makes its report in this process
 import pytest
 
+from harness.app.run import run_requests
 from harness.cli.command_line import run_command_line
+from harness.model import Record
+from harness.runs.folder import read_records
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,8 @@ class Command:
     """`harness`, run as a user runs it, in a folder.
 
     Calling it runs it in this process, which saves seconds of imports a time; `under` and `begin`
-    start one of its own. In this process two things are left out that would be most of a run's
+    start one of its own, and `record` leaves the report out. In this process two things are left
+    out that would be most of a run's
     time. Plots are composed, and not drawn, unless `draws`: what they look like is for the
     reporters' tests. And the garbage collector is not sent through the heap before a run starts:
     here that is pytest's, with all tests in it.
@@ -109,10 +114,8 @@ class Command:
         out, err = StringIO(), StringIO()
         arguments = ["harness", *map(str, words)]
         with (
-            patch.object(gc, "collect"),
+            self._surroundings(),
             nullcontext() if self.draws else patch("harness.reporters.plots._svg", _undrawn),
-            chdir(self.folder),
-            patch.dict(os.environ, self.environment, clear=True),
             patch.object(sys, "argv", arguments),
             redirect_stdout(out),
             redirect_stderr(err),
@@ -120,6 +123,24 @@ class Command:
         ):
             run_command_line()
         return Ended(int(ended.value.code or 0), out.getvalue(), err.getvalue())
+
+    def record(self, suite: str | Path, out: str | Path = "run", **options: Any) -> list[Record]:
+        """Run a suite to its end as `harness run` does, and read its records; without a report, for
+        tests whose subject are the records."""
+        with self._surroundings():
+            finished = run_requests(suite, out=out, **options)
+        assert not finished.stopped, finished.stopped
+        return list(read_records(self.folder / out))
+
+    @contextmanager
+    def _surroundings(self) -> Iterator[None]:
+        """In this process, what a process of its own would find."""
+        with (
+            patch.object(gc, "collect"),
+            chdir(self.folder),
+            patch.dict(os.environ, self.environment, clear=True),
+        ):
+            yield
 
     def under(self, wrapper: list[str], *words: str | Path, timeout: float = 90) -> Ended:
         """Run to its end in a process of its own, as the argument of another program.

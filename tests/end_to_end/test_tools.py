@@ -18,14 +18,15 @@ from harness.runs.records import ToolLine
 from harness.suite.targets.target_reader import SimulatorSpec
 from tests.support import Command
 
-SUITE = """
+TARGET = "{name: openai, provider: simulator, model: llama-4-scout, simulator: {api: openai, ttft: 0s, inter_token: 0s}}"
+SUITE = f"""
 suite: tools
-prompts: [{user: "{{ q }}"}]
+prompts: [{{user: "{{{{ q }}}}"}}]
 cases: [cases.jsonl]
 tools: [TOOLS]
-graders: [{contains: "{{ expected }}"}]
-targets: [{name: sim, provider: simulator, model: llama-4-scout, simulator: {api: openai, ttft: 0s, inter_token: 0s}}]
-sampling: {temperature: 0, max_tokens: 300}
+graders: [{{contains: "{{{{ expected }}}}"}}]
+targets: [{TARGET}]
+sampling: {{temperature: 0, max_tokens: 300}}
 """
 WEATHER = (
     "{name: get_weather, description: The weather in a city., "
@@ -78,6 +79,11 @@ def get_weather(city: str) -> dict:
 APIS = get_args(SimulatorSpec.model_fields["api"].annotation)
 
 
+def targets(apis: Sequence[str]) -> str:
+    """One of each API, called as it is."""
+    return ", ".join(TARGET.replace("openai", api) for api in apis)
+
+
 def write(folder: Path, suite: str, *cases: dict[str, object]) -> Path:
     (folder / "cases.jsonl").write_text("\n".join(map(json.dumps, cases)) + "\n")
     (folder / "suite.yaml").write_text(suite)
@@ -85,23 +91,20 @@ def write(folder: Path, suite: str, *cases: dict[str, object]) -> Path:
 
 
 def ran(cli: Command, suite: Path) -> list[Record]:
-    ended = cli("run", suite, "--out", cli.folder / "run")
-    assert ended.code == ExitCode.OK, ended.err
-    return sorted(read_records(cli.folder / "run"), key=lambda record: record.case)
+    return sorted(cli.record(suite), key=lambda record: record.case)
 
 
 def said(record: Record) -> Sequence[tuple[str, str]]:
     return [(message.role, message.text) for message in record.exchanges[-1].request.messages]
 
 
-@pytest.mark.parametrize("api", APIS)
-def test_a_canned_tool_is_called_and_its_result_used(
-    cli: Command, tmp_path: Path, api: str
+def test_a_canned_tool_is_called_and_its_result_used_behind_every_api(
+    cli: Command, tmp_path: Path
 ) -> None:
     tool = WEATHER.replace("OUTCOME", 'returns: {temperature: "{{ t[arguments.city] }}"}')
     suite = write(
         tmp_path,
-        SUITE.replace("TOOLS", tool).replace("api: openai", f"api: {api}"),
+        SUITE.replace("TOOLS", tool).replace(TARGET, targets(APIS)),
         {
             "id": "both",
             "vars": {
@@ -111,41 +114,47 @@ def test_a_canned_tool_is_called_and_its_result_used(
             "expected": "9",
         },
     )
-    (record,) = ran(cli, suite)
-    assert said(record)[2:] == [("tool", '{"temperature": 21}'), ("tool", '{"temperature": 9}')]
-    assert (record.passed, record.flags, len(record.exchanges)) == (True, (), 2)
-    shown = cli("show", tmp_path / "run", "both").out
-    assert 'get_weather({"city":"London"})' in shown.replace(": ", ":")
-    assert shown.count("What's the weather") == 1
-    assert "── get_weather returned" in shown
-    assert "→ get_weather({&#34;city&#34;:" in (tmp_path / "run" / "report.html").read_text()
+    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    for record in read_records(tmp_path / "run"):
+        assert said(record)[2:] == [
+            ("tool", '{"temperature": 21}'),
+            ("tool", '{"temperature": 9}'),
+        ], record.target
+        assert (record.passed, record.flags, len(record.exchanges)) == (True, (), 2), record.target
+    _, *shown = cli("show", tmp_path / "run", "both").out.split("━━ tools/both")
+    assert len(shown) == len(APIS)
+    for conversation in shown:
+        assert 'get_weather({"city":"London"})' in conversation.replace(": ", ":")
+        assert conversation.count("What's the weather") == 1
+        assert "── get_weather returned" in conversation
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert report.count("→ get_weather({&#34;city&#34;:") == 2 * len(APIS)
 
 
 @pytest.mark.parametrize("stream", [True, False])
-@pytest.mark.parametrize("api", APIS)
-def test_a_schema_is_for_the_answer_after_the_calls(
-    cli: Command, tmp_path: Path, api: str, stream: bool
+def test_a_schema_is_for_the_answer_after_the_calls_behind_every_api(
+    cli: Command, tmp_path: Path, stream: bool
 ) -> None:
     text = SUITE.replace("TOOLS", WEATHER.replace("OUTCOME", "returns: {temperature: 21}")) + FORM
     suite = write(
         tmp_path,
-        text.replace("api: openai", f"api: {api}") + f"run: {{stream: {str(stream).lower()}}}\n",
+        text.replace(TARGET, targets(APIS)) + f"run: {{stream: {str(stream).lower()}}}\n",
         {"id": "paris", "vars": {"q": "What's the weather in Paris?"}, "expected": '"temperature"'},
     )
-    (record,) = ran(cli, suite)
-    assert [
-        dict(json.loads(call.arguments))
-        for call in record.exchanges[-1].request.messages[1].tool_calls
-    ] == [{"city": "Paris"}]
-    assert (
-        record.exchanges[0].request.response_format == record.exchanges[-1].request.response_format
-    )
-    assert (record.parsed, record.flags, record.passed, len(record.exchanges)) == (
-        {"temperature": 21},
-        (),
-        True,
-        2,
-    )
+    records = ran(cli, suite)
+    assert {record.target for record in records} == {*APIS}
+    for record in records:
+        first, last = (record.exchanges[place].request for place in (0, -1))
+        assert [dict(json.loads(call.arguments)) for call in last.messages[1].tool_calls] == [
+            {"city": "Paris"}
+        ], record.target
+        assert first.response_format == last.response_format
+        assert (record.parsed, record.flags, record.passed, len(record.exchanges)) == (
+            {"temperature": 21},
+            (),
+            True,
+            2,
+        ), record.target
 
 
 def test_a_failing_tool_is_told_to_the_model_and_flagged(cli: Command, tmp_path: Path) -> None:
@@ -164,7 +173,8 @@ def test_a_failing_tool_is_told_to_the_model_and_flagged(cli: Command, tmp_path:
             "tools": {"get_weather": 7},
         },
     )
-    down, up = ran(cli, suite)
+    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    down, up = sorted(read_records(tmp_path / "run"), key=lambda record: record.case)
     assert (down.passed, down.error, down.flags) == (True, None, ("failed_tool_calls",))
     assert (up.passed, up.flags) == (True, ())
     assert (
@@ -273,26 +283,27 @@ def test_a_tool_that_was_changed_makes_other_trials(cli: Command, tmp_path: Path
     refused = cli("resume", tmp_path / "run")
     assert refused.code == ExitCode.USAGE
     assert ": the tools changed. Undo" in refused.err
-    ended = cli("run", suite, "--out", tmp_path / "again")
-    assert ended.code == ExitCode.OK, ended.err
-    (after,) = read_records(tmp_path / "again")
+    (after,) = cli.record(suite, "again")
+    assert before.error is after.error is None
     assert before.key != after.key
 
 
-@pytest.mark.parametrize("api", ["anthropic", "openai", "openai-responses"])
-def test_one_call_at_a_time_where_that_is_asked_for(cli: Command, tmp_path: Path, api: str) -> None:
+def test_one_call_at_a_time_where_that_is_asked_for(cli: Command, tmp_path: Path) -> None:
     tool = WEATHER.replace("OUTCOME", "returns: 7")
+    apis = ("anthropic", "openai", "openai-responses")
     text = (
-        SUITE.replace("TOOLS", tool).replace("api: openai", f"api: {api}")
-        + "parallel_tool_calls: false\n"
+        SUITE.replace("TOOLS", tool).replace(TARGET, targets(apis)) + "parallel_tool_calls: false\n"
     )
     question = {"q": "What's the weather in Paris and London?"}
-    (record,) = ran(cli, write(tmp_path, text, {"id": "both", "vars": question, "expected": "7"}))
-    assert [
-        len(message.tool_calls)
-        for message in record.exchanges[-1].request.messages
-        if message.tool_calls
-    ] == [1, 1]
+    records = ran(cli, write(tmp_path, text, {"id": "both", "vars": question, "expected": "7"}))
+    assert {
+        record.target: [
+            len(message.tool_calls)
+            for message in record.exchanges[-1].request.messages
+            if message.tool_calls
+        ]
+        for record in records
+    } == {api: [1, 1] for api in apis}
 
 
 def test_a_provider_without_a_word_for_it_is_told_before_the_run(
@@ -308,4 +319,4 @@ def test_a_provider_without_a_word_for_it_is_told_before_the_run(
         suite = write(tmp_path, text.replace("api: openai", "api: gemini"), case)
         refused = cli("run", suite)
         assert refused.code == ExitCode.USAGE
-        assert f"suite.yaml:5:1: target 'sim': gemini has no `{key}`" in refused.err
+        assert f"suite.yaml:5:1: target 'openai': gemini has no `{key}`" in refused.err
