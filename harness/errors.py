@@ -7,7 +7,7 @@ The failure model, in four points:
    what ends the whole command is an exception, and every such exception is a `HarnessError`.
 2. **Classification.** A trial's error is named for the boundary it broke at (`target`, `transport`,
    `provider`, `tool`, `grader`, `budget`). A command's error is classified by who can act on it:
-   the user (`UsageError`, `SuiteError`) or the world (`InfrastructureError`, `StoreError`).
+   the user (`UsageError`, `SuiteError`) or the environment (`InfrastructureError`, `StoreError`).
 3. **Surfacing.** A message is a sentence: what was wrong, where, and what to do. It is shown
    without a traceback.
 4. **Capture.** What is not a `HarnessError` is a bug; the command line shows its traceback and

@@ -46,6 +46,6 @@ def group_errors(trials: Any) -> tuple[ErrorGroup, ...]:
 
 
 def _count_rows(table: Any) -> Iterator[tuple[tuple[str, ...], int]]:
-    """Each different row with how often it is there, in the order they came."""
+    """Each distinct row with its count, in order of first appearance."""
     counts = table.astype(object).groupby(list(table.columns), sort=False).size()
     return zip(counts.index, (int(count) for count in counts), strict=True)

@@ -301,7 +301,7 @@ def count_distinct(values: Any) -> int:
 
 
 def is_finite(value: float | None) -> bool:
-    """Whether a figure is there and finite."""
+    """Whether a figure exists and is finite."""
     return value is not None and isfinite(value)
 
 

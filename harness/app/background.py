@@ -52,7 +52,7 @@ class BackgroundWorker(Protocol):
         is left, the job imports."""
 
     def expect_job(self) -> None:
-        """Called in another thread as soon as the job is there, before `perform`; something may
+        """Called in another thread as soon as the job has arrived, before `perform`; something may
         still be loading."""
 
     def perform(self, job: Any) -> Iterator[Any]:
@@ -78,7 +78,7 @@ class BackgroundProcess:
             start_new_session=True,
             env={**os.environ, **_ONE_THREAD},
         )
-        weakref.finalize(self, self._process.kill)  # an interrupt ends the parent at once
+        weakref.finalize(self, self._process.kill)  # an interrupt ends the parent immediately
         assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101  both are pipes
         self._orders, self._messages = self._process.stdin, self._process.stdout
 
@@ -177,7 +177,7 @@ def start_background_process(worker: str) -> BackgroundProcess | None:
 
 
 def available_cores() -> float:
-    """How many cores this process may keep busy at once, by its affinity and the quota of its
+    """How many cores this process may keep busy, by its affinity and the quota of its
     control groups.
 
     A quota counts what children use too: above it the kernel would stop their parent.

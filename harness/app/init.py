@@ -53,7 +53,7 @@ TEMPLATES = (
     ),
 )
 _BESIDE = ("suites/targets.yaml", "suites/suite.schema.json")
-"""What every suite is written with, unless it is there already."""
+"""What every suite is written with, unless it exists already."""
 
 
 def list_templates() -> Iterator[str]:

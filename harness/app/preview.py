@@ -30,7 +30,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/]{400,}={0,2}")
 
 def validate_suite(path: Path, *, references: bool = False) -> Iterator[str]:
     """Check a suite and everything it names; lines for a person. Raises SuiteError with every
-    problem at once."""
+    problem together."""
     suite = load_checked_suite(path)
     with prepare(suite, {}, live=False) as ready:
         yield f"{path}: {ready.plan.arithmetic}"

@@ -98,7 +98,7 @@ def run_requests(
     """Run a suite and record it, without a report.
 
     `out` is the run folder, by default a new one under `<workspace>/reports/runs`; with `overwrite`
-    a run that is there is removed. `replay` is an earlier run whose answers are reused where they
+    an existing run is removed. `replay` is an earlier run whose answers are reused where they
     match; with `replay_only` nothing is sent at all. Raises HarnessError for what stops the
     command.
     """

@@ -1,6 +1,6 @@
 """Collects every problem in a suite with its place, so that all of them are reported at once.
 
-A reader adds what it finds and goes on with what is left; `load_suite` raises one `SuiteError` at
+A reader adds what it finds and continues with the rest; `load_suite` raises one `SuiteError` at
 the end. A file that is read twice, as two evals may, reports a problem once.
 """
 

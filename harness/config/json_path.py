@@ -42,7 +42,7 @@ def parse_path(path: str) -> tuple[Step, ...]:
 
 
 def find_values(value: Any, path: str) -> list[Any]:
-    """Every value at `path` that is there and not null."""
+    """Every value at `path` that exists and is not null."""
     found: Iterable[Any] = [value]
     for step in parse_path(path):
         found = [inner for each in found for inner in _descend(each, step)]

@@ -59,8 +59,8 @@ the one before."""
 MAX_UNREADABLE_POLLS = 5
 """Polls in a row that brought nothing to be understood, after which the batch is given up."""
 MAX_OPEN_TRIALS = 2_000
-"""Trials of a target that are open at once: those of two batches, one gathered while the other is
-under way."""
+"""Trials of a target that are open at the same time: those of two batches, one gathered while the
+other is under way."""
 REQUEST_OVERHEAD = 64
 """Bytes that a submission adds to each request: its reference, and what separates it."""
 

@@ -138,6 +138,6 @@ async def _perform_need(
     result = await call_tool(need)
     journal.add_tool_result(position, result)
     if isinstance(need, FunctionCall):
-        # The model is told of it, so the flow goes on; a sibling may run for long yet.
+        # The model receives the error, so the flow continues; a sibling may still run for long.
         journal.write_pending()
     return result

@@ -83,7 +83,7 @@ class Interruptible:
         return False
 
     def on_signal(self) -> None:
-        """A signal has come; `say` is told what is waited for."""
+        """Handles a signal; `say` receives what the run is waiting for."""
         if self._stop.requested:
             self._leave()
             return

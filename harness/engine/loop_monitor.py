@@ -34,7 +34,7 @@ generation to one of the next."""
 
 @contextmanager
 def reduced_garbage_collection() -> Iterator[None]:
-    """Keep the garbage collector off what is there already, and let it come a tenth as often.
+    """Exempt existing objects from garbage collection, and collect a tenth as often.
 
     All that a suite and its modules made outlives the run; going through it again and again would
     hold the loop up for milliseconds at a time, and find nothing.

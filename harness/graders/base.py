@@ -133,7 +133,7 @@ class Operation(Struct, Generic[ArgumentsT], frozen=True):
     summary: str = ""
 
     def expand_arguments(self, bare: Any) -> dict[str, Any]:
-        """The arguments that what stands behind the grader's name means: nothing, a mapping of
+        """The arguments that the value of the grader's name stands for: nothing, a mapping of
         them, or the short form's value.
 
         Defaults that are templates are among them. Raises ValueError where there is no short form.

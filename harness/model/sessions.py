@@ -13,7 +13,7 @@ class TargetTraffic(Struct, frozen=True):
 
     `refusals` are the attempts that the target did not take, by HTTP status (`429`) or kind of
     error; `slowed` is for how many seconds backpressure held its starts back, `in_flight` the most
-    attempts under way at once.
+    attempts in flight at the same time.
     """
 
     seconds: float
@@ -28,7 +28,7 @@ class Session(Struct, frozen=True):
     the same moment.
 
     `ended` is null while it runs, and stays so where it died. `lag_p99` and `lag_max` are by how
-    many seconds the event loop ran late, `in_flight` the most requests that were under way at once,
+    many seconds the event loop ran late, `in_flight` the most requests in flight at the same time,
     `traffic` what was sent to each target that was asked, by name.
     """
 

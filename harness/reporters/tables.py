@@ -166,7 +166,7 @@ def gate_name(report: Report, gate: GateResult) -> str:
 
 def short_labels(report: Report, without: str = "") -> list[str]:
     """For each configuration the shortest label that tells it from the others; `without` an axis
-    that is told elsewhere."""
+    that is shown elsewhere."""
     table = configuration_table(report.configurations, ())
     named = [
         " · ".join(

@@ -34,7 +34,7 @@ class Run:
         return (line for line in self.lines() if isinstance(line, Record))
 
     def exchanges(self) -> Iterator[ExchangeLine]:
-        """Every exchange that stands in a record, the judges' too, with the trial it is of."""
+        """Every exchange of the records, the judges' too, with the trial it belongs to."""
         for record in self.records():
             for exchange in (
                 *record.exchanges,

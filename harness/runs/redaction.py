@@ -97,7 +97,7 @@ class _Form:
 
 
 class _Tail:
-    """The end of a secret, as it stands behind a cut."""
+    """The end of a secret that follows a cut."""
 
     def __init__(self, secret: str, mark: str) -> None:
         self._secret, self.mark = secret.lower(), mark

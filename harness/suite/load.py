@@ -96,7 +96,7 @@ def _open_target_table(suite: Source) -> TargetTable:
 
 
 class _Loader:
-    """Loads one suite; every step notes problems and goes on with what is left."""
+    """Loads one suite; every step notes problems and continues with the rest."""
 
     def __init__(self, path: Path, source: Source, overrides: Overrides) -> None:
         self._path = path.resolve()

@@ -64,7 +64,9 @@ class _Complete:
 class LimitsSpec(SuiteModel):
     """Concurrency, rate limits, timeouts and retries of a target; unset ones are the run's."""
 
-    concurrency: Concurrency | None = Field(None, description="Attempts in flight at once.")
+    concurrency: Concurrency | None = Field(
+        None, description="The maximum number of attempts in flight."
+    )
     rpm: Count | None = Field(None, description="Requests started in any minute.")
     tpm: Count | None = Field(None, description="Tokens requested in any minute.")
     timeout: TimeoutSpec | None = Field(
@@ -79,7 +81,9 @@ class RunSpec(SuiteModel):
     """How a run is driven: limits of each target, budget, and the tolerated rates of errors and
     ungraded answers."""
 
-    concurrency: Concurrency = Field(8, description="Attempts in flight at once, for each target.")
+    concurrency: Concurrency = Field(
+        8, description="The maximum number of attempts in flight, for each target."
+    )
     rpm: Count | None = Field(None, description="Requests started in any minute, for each target.")
     tpm: Count | None = Field(None, description="Tokens requested in any minute, for each target.")
     timeout: Annotated[Timeouts, _Complete()] = Field(

@@ -12,7 +12,7 @@ HeaderLookup = Callable[[bytes], str | None]
 
 
 class ApiRequest(NamedTuple):
-    """What an adapter reads of an HTTP request, besides the path that selected it."""
+    """What an adapter reads of an HTTP request, apart from the path that selected it."""
 
     body: bytes
     query: str = ""

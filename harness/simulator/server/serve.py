@@ -91,7 +91,7 @@ def _open_listener(host: str, port: int) -> socket.socket:
 
 
 def _exit_with_parent(parent: int) -> None:
-    """Exit at once when the parent's pipe closes; there is nothing to shut down properly.
+    """Exit immediately when the parent's pipe closes; there is nothing to shut down properly.
 
     A process forked by the parent may keep the pipe open after its death, so the parent's id is
     watched too.

@@ -1,4 +1,4 @@
-"""The problems of an eval's rows: what is wrong in the same way in many rows is told once."""
+"""The problems of an eval's rows: what is wrong in the same way in many rows is reported once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class _Repeated(Struct):
 
 
 class RowProblems(Problems):
-    """Problems of rows, counted by file and message until they are told to `problems`."""
+    """Problems of rows, counted by file and message until they are added to `problems`."""
 
     def __init__(self, problems: Problems) -> None:
         super().__init__()

@@ -28,7 +28,7 @@ _SAMPLED = 50
 
 
 class Dialect(NamedTuple):
-    """How cells are told apart."""
+    """How cells are separated."""
 
     delimiter: str
     skip_space: bool = False

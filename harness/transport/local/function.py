@@ -33,7 +33,7 @@ class ResultListener(Protocol):
         """A piece of a streamed answer."""
 
     def whole(self, value: Any) -> None:
-        """The answer, at once."""
+        """The answer, when it is complete."""
 
 
 class Function:

@@ -91,7 +91,7 @@ class LocalResponse:
         self._stamp_arrival(now, self._decoder.feed_event("", data), event=self._stream)
 
     def whole(self, value: Any) -> None:
-        """The answer, at once."""
+        """The answer, when it is complete."""
         now = perf_counter_ns()
         self._stamp_arrival(now, self._decoder.feed_piece(value), event=False)
 

@@ -3,13 +3,13 @@ and records each attempt.
 
 Only a retryable error is tried again, and only while nothing of an answer was generated: every
 attempt is billed, and an answer that broke off would be a different one the second time. A
-Retry-After is honoured up to a cap, above which the call is given up at once; else the wait is 0.5
-· 2ⁿ s, at most 8. Waits are jittered from (seed, trial, position, attempt), so that a run repeats
-itself. A server error is tried as often as was promised, even if every answer has the same words: a
-server that fails now and then says the same each time.
+Retry-After is honoured up to a cap, above which the call is given up immediately; else the wait is
+0.5 · 2ⁿ s, at most 8. Waits are jittered from (seed, trial, position, attempt), so that a run
+repeats itself. A server error is tried as often as was promised, even if every answer has the same
+words: a server that fails now and then says the same each time.
 
-A request that met a kept connection just as the server closed it is sent again at once and counts
-for no retry, at most once for each slot; it is an attempt on the record like any other.
+A request that met a kept connection just as the server closed it is sent again immediately and
+counts for no retry, at most once for each slot; it is an attempt on the record like any other.
 """
 
 from __future__ import annotations
