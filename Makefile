@@ -42,7 +42,7 @@ core: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
-# Kill and failure sweeps probe every instant, and not one of each kind.
+# Kill and failure sweeps probe every instant, and not one of each kind; properties are tried on four times as many examples.
 test-full: $(READY)
 	$(BIN)/python -m pytest $(PARALLEL) --full $(ARGS)
 

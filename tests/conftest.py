@@ -14,9 +14,9 @@ from hypothesis import settings
 from harness.simulator import Config, start
 from tests.support import Command, Simulated
 
-settings.register_profile("deterministic", deadline=None, derandomize=True)
-settings.register_profile("core", settings.get_profile("deterministic"), max_examples=20)
-settings.load_profile("deterministic")
+settings.register_profile("full", deadline=None, derandomize=True)
+settings.register_profile("plain", settings.get_profile("full"), max_examples=25)
+settings.load_profile("plain")
 
 
 CORE = {
@@ -44,7 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--full",
         action="store_true",
-        help="kill and failure sweeps probe every instant (make test-full)",
+        help="kill and failure sweeps probe every instant, properties four times as many examples"
+        " (make test-full)",
     )
     parser.addoption(
         "--core", action="store_true", help="only tests without sockets and processes (make check)"
@@ -52,8 +53,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """With `--core`, whatever reaches for a socket or a process fails, and properties are tried on
-    fewer examples."""
+    """With `--core`, whatever reaches for a socket or a process fails; with `--full`, properties are
+    tried on more examples."""
     config.addinivalue_line(
         "markers",
         "process: starts a process or opens a socket, in a file that otherwise needs none",
@@ -61,8 +62,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for number in (signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) == signal.SIG_IGN:  # in a shell's background, or under nohup:
             signal.signal(number, signal.SIG_DFL)  # what the tests start would inherit it
+    if config.getoption("--full"):
+        settings.load_profile("full")
     if config.getoption("--core"):
-        settings.load_profile("core")
         sys.addaudithook(_refuse)
 
 

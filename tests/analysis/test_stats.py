@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, binomtest, t
 
 from harness.analysis import stats
+from tests.properties import scale_examples
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_order_statistics_for_the_median_are_the_tabled_ones(
     assert stats.order_ranks(n, share) == ranks
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=scale_examples(30))
 @given(st.integers(1, 600), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
 def test_order_ranks_are_the_tightest_that_keep_both_tails(n: int, share: float) -> None:
     ranks = np.arange(1, n + 1)

@@ -38,6 +38,7 @@ from harness.transport.middleware.replay import Replay, StoredExchange, encode_s
 from harness.transport.middleware.retry import Retry
 from harness.transport.middleware.stop import Stop
 from harness.transport.send import Clock
+from tests.properties import scale_examples
 
 provider = registry.load_plugin("providers", "openai")
 
@@ -179,7 +180,7 @@ SPECS = (
 """Two of them are asked in a child process: their results are journalled one by one."""
 
 
-@settings(max_examples=60)
+@settings(max_examples=scale_examples(60))
 @given(
     plan=st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=5),
     kills=st.lists(st.integers(1, 60), max_size=6),

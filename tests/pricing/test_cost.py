@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -309,7 +309,6 @@ prices = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(requests, prices, fractions, fractions, fractions, fractions)
 def test_nothing_within_the_limits_costs_more_than_the_bound(
     request: Request, price: Price, whole: float, cached: float, written: float, used: float
@@ -328,7 +327,6 @@ def test_nothing_within_the_limits_costs_more_than_the_bound(
     assert actual <= bound
 
 
-@settings(deadline=None)
 @given(requests)
 def test_every_byte_is_counted(request: Request) -> None:
     written = sum(len(message.text.encode()) for message in request.messages)

@@ -15,6 +15,7 @@ from harness import registry
 from harness.model import Message, Request, Target
 from harness.providers.base import DecodedResponse
 from tests.damaged import damaged
+from tests.properties import scale_examples
 
 TOLD = {
     "content": [
@@ -175,7 +176,7 @@ ASKED = Request((HI,), {"logprobs": 2, "n": 2})
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=scale_examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_nothing_in_any_field_raises_or_cannot_be_sent_again(
     name: str, data: st.DataObject

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.providers.errors import embedded_error, http_error, parse_retry_after
@@ -283,7 +283,6 @@ def test_retry_after_in_all_its_forms(headers: dict[str, str], seconds: float | 
     assert parse_retry_after(headers) == seconds
 
 
-@settings(deadline=None)
 @given(
     st.integers(100, 999),
     st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms", "date"]), st.text()),

@@ -26,8 +26,9 @@ def texts(image: bytes) -> list[str]:
     ]
 
 
-def test_the_plots_of_a_run(typical: Report) -> None:
+def test_the_plots_of_a_run_are_the_same_when_drawn_again(typical: Report) -> None:
     found = plots.draw_plots(collect_plot_data(typical))
+    assert found == plots.draw_plots(collect_plot_data(typical))
     assert list(found) == ["pass_rate.svg", "latency.svg", "cost.svg"]
     for image in found.values():
         assert "terse · temperature=0.7" in texts(image)
@@ -36,15 +37,7 @@ def test_the_plots_of_a_run(typical: Report) -> None:
         assert b"purl.org" not in image
 
 
-def test_plots_are_reproducible(typical: Report) -> None:
-    assert plots.draw_plots(collect_plot_data(typical)) == plots.draw_plots(
-        collect_plot_data(typical)
-    )
-
-
-@pytest.mark.parametrize(
-    "name", ["a$x^{$b", "$\\frac{1}{2}$", "\x01\x1b", "\ud800", "日本語 👩‍🚀", "_^%&#"]
-)
+@pytest.mark.parametrize("name", ["a$x^{$b", "$\\frac{1}{2}$ _^%&#", "\x01\x1b \ud800 日本語 👩‍🚀"])
 def test_any_name_can_be_plotted(hostile: Callable[[str], Report], name: str) -> None:
     """X06, X07: mathtext is off, and what XML does not have is replaced."""
     for image in plots.draw_plots(collect_plot_data(hostile(name))).values():

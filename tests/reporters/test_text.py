@@ -1,5 +1,4 @@
-"""Console, Markdown, CSV, JUnit and summary: what they say, and that hostile text stays text in
-each."""
+"""Console, Markdown, CSV, JUnit and summary: what they say."""
 
 from __future__ import annotations
 
@@ -13,8 +12,6 @@ from types import ModuleType
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.cells import cell_len
 
@@ -24,24 +21,6 @@ from harness.analysis.summarize import build_report
 from harness.model import Error, Grade, TargetTraffic
 from harness.registry import load_plugin
 from harness.reporters import console, csv, html, junit, markdown, summary
-
-CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-HOSTILE = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-TEXTS = st.text(st.characters(codec=None), max_size=60) | st.sampled_from(
-    [
-        "::error::x",
-        "##vso[task.complete]",
-        "[bold red]x[/]",
-        "\x1b[2J",
-        "a|b\n|c",
-        "```\n::error::",
-        "=1+1",
-        "NA",
-        "]]>",
-    ]
-)
-
 
 GAP = "prompt v2 changed since the recording r: 24 requests are new"
 
@@ -58,7 +37,7 @@ def test_what_a_replay_lacks_is_said_first(
         text = " ".join(render(report).split())
         assert text.index(GAP) < text.index("the recording has none")
         assert "The seed is fixed." in text
-    page = html.render_html(report).decode()
+    page = html.render_page(report, {}).decode()
     assert f'<ul class="notes">\n<li><bdi>{said}' in page
     suite = ElementTree.fromstring(junit.render_junit(report))[0]
     assert (suite.findtext("system-out") or "").startswith(GAP)
@@ -183,19 +162,6 @@ def test_colour_is_only_there_when_asked_for(typical: Report) -> None:
     assert "\x1b" not in console.render_for_terminal(typical, 100, color=False)
 
 
-@HOSTILE
-@given(text=TEXTS)
-def test_the_console_shows_hostile_text_and_does_not_obey_it(
-    hostile: Callable[[str], Report], text: str
-) -> None:
-    shown = console.render_console(hostile(text))
-    assert not CONTROLS.search(shown)
-    assert shown.encode()
-    for line in shown.splitlines():
-        assert not line.lstrip().startswith("::")
-        assert "##vso[" not in line
-
-
 def test_square_brackets_are_not_markup(hostile: Callable[[str], Report]) -> None:
     assert "[bold red]x[/]" in console.render_console(hostile("[bold red]x[/]"))
 
@@ -210,22 +176,6 @@ def test_markdown_has_gates_table_and_failing_answers(typical: Report) -> None:
     assert len(text) < 12_000
 
 
-@HOSTILE
-@given(text=TEXTS)
-def test_markdown_tables_keep_their_columns(hostile: Callable[[str], Report], text: str) -> None:
-    shown = markdown.render_markdown(hostile(text))
-    assert not CONTROLS.search(shown)
-    blocks = re.findall(
-        r"(?:^\|.*\|$\n?)+",
-        re.sub(r"^(`{3,})text$.*?^\1$", "", shown, flags=re.MULTILINE | re.DOTALL),
-        re.MULTILINE,
-    )
-    assert blocks
-    for block in blocks:
-        assert len({line.count("|") for line in block.splitlines()}) == 1
-    assert not any(line.lstrip().startswith("::") for line in shown.splitlines())
-
-
 def written(pieces: Iterable[bytes]) -> str:
     """A report that comes in pieces, as text."""
     return b"".join(pieces).decode()
@@ -237,19 +187,6 @@ def test_csv_is_the_trials_frame(typical: Report) -> None:
     assert list(rows[0]) == list(typical.frames.trials.columns)
     assert {row["outcome"] for row in rows} == {"pass", "fail", "error"}
     assert all(row["latency"] == "" for row in rows if row["outcome"] == "error")
-
-
-@HOSTILE
-@given(text=TEXTS | st.sampled_from(["=1+1", "@x", "+1", "-1", "\t=1", "NA", "001", "1e5"]))
-def test_no_cell_of_the_csv_is_a_formula(hostile: Callable[[str], Report], text: str) -> None:
-    comparison = hostile(text)
-    for row in csv_reader.reader(StringIO(written(csv.render_csv(comparison)), newline="")):
-        assert len(row) == len(comparison.frames.trials.columns)
-        assert not any(
-            re.match(r"[\s\u200b\ufeff]*[=+\-@]", cell)
-            for cell in row
-            if not re.fullmatch(r"-?[\d.e-]+", cell)
-        )
 
 
 def test_csv_is_the_same_in_pieces_of_any_size(
@@ -355,7 +292,13 @@ def test_junit_has_an_ungraded_case_as_an_error_with_its_reason(
 
 
 @pytest.mark.parametrize(
-    "render", [console.render_console, markdown.render_markdown, html.render_html]
+    "render",
+    [
+        console.render_console,
+        markdown.render_markdown,
+        lambda report: html.render_page(report, {}),
+    ],
+    ids=["console", "markdown", "html"],
 )
 def test_an_ungraded_case_is_among_the_failing_ones_with_its_reason(
     build: ModuleType, compared: Callable[..., Report], render: Callable[[Report], str | bytes]
@@ -395,12 +338,6 @@ def test_junit_lists_what_failed_and_counts_the_rest(
     )
 
 
-@HOSTILE
-@given(text=TEXTS)
-def test_junit_is_valid_xml_for_any_bytes(hostile: Callable[[str], Report], text: str) -> None:
-    assert ElementTree.fromstring(junit.render_junit(hostile(text))).tag == "testsuites"
-
-
 def test_the_summary_is_strict_json_with_every_table(typical: Report) -> None:
     document = json.loads(summary.render_summary(typical), parse_constant=pytest.fail)
     assert (document["verdict"], document["simulated"], document["totals"]["trials"]) == (
@@ -411,12 +348,6 @@ def test_the_summary_is_strict_json_with_every_table(typical: Report) -> None:
     assert document["configurations"][0]["pass_rate"]["method"] == "Wilson, clustered by case"
     assert [gate["verdict"] for gate in document["gates"]] == ["pass", "pass", "pass", "fail"]
     assert "frames" not in document
-
-
-@HOSTILE
-@given(text=TEXTS)
-def test_the_summary_holds_any_text(hostile: Callable[[str], Report], text: str) -> None:
-    assert json.loads(summary.render_summary(hostile(text)))["schema"] == 1
 
 
 @pytest.mark.parametrize("name", ["console", "markdown", "csv", "junit", "summary"])
@@ -475,7 +406,7 @@ def test_a_grade_that_decides_nothing_is_told_from_one_that_does(
 ) -> None:
     grades = (Grade("tone", False, "rude", weight=0), Grade("number", False, "expected 4"))
     found = compared([build.record(grades=grades, passed=False)])
-    for text in (console.render_console(found), html.render_html(found).decode()):
+    for text in (console.render_console(found), html.render_page(found, {}).decode()):
         plain = re.sub(r"<[^>]+>", "", text)
         assert "tone (only reports)" in plain
         assert "number (only" not in plain

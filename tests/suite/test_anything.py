@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from harness.app.prepare import load_checked_suite, prepare
 from harness.errors import UsageError
+from tests.properties import scale_examples
 
 WHOLE = yaml.safe_load("""
 suite: whole
@@ -105,7 +106,7 @@ def test_the_whole_suite_is_right(path: Path) -> None:
 
 
 @settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=scale_examples(250), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(at=st.sampled_from(list(places(WHOLE))), odd=st.sampled_from(ODD))
 @example(at=("run",), odd=["x"])

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import registry
@@ -589,7 +589,6 @@ VALUES = st.recursive(
 DATA = st.binary() | VALUES.map(lambda value: json.dumps(value).encode())
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["", "error", "ping"]), DATA | st.just(b"[DONE]")), max_size=5
@@ -602,7 +601,6 @@ def test_no_stream_raises(events: list[tuple[str, bytes]]) -> None:
     assert isinstance(decoder.finish({}), DecodedResponse)
 
 
-@settings(deadline=None)
 @given(DATA, st.dictionaries(st.sampled_from(["cf-ai-neurons", "retry-after"]), st.text()))
 def test_no_body_raises(data: bytes, headers: dict[str, str]) -> None:
     decoder = provider.make_decoder(TARGET, Request())

@@ -29,6 +29,7 @@ from harness.model import (
 )
 from harness.providers.base import DecodedResponse, Signal
 from harness.transport.http.sse import EventReader
+from tests.properties import scale_examples
 
 provider = registry.load_plugin("providers", "gemini")
 
@@ -554,7 +555,7 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=scale_examples(300))
 @given(JSON, st.sampled_from([{}, {"n": 2, "logprobs": 2}]))
 def test_nothing_a_server_sends_raises(value: Any, sampling: dict[str, Any]) -> None:
     data = json.dumps(value).encode()

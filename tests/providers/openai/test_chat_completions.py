@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -602,7 +602,6 @@ FRAMES = VALUES | st.fixed_dictionaries(
 DATA = st.binary() | FRAMES.map(lambda value: json.dumps(value).encode())
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["", "error", "ping"]), DATA | st.just(b"[DONE]")), max_size=5
@@ -615,7 +614,6 @@ def test_no_stream_raises(events: list[tuple[str, bytes]]) -> None:
     assert isinstance(decoder.finish({}), DecodedResponse)
 
 
-@settings(deadline=None)
 @given(DATA)
 def test_no_body_raises(data: bytes) -> None:
     decoder = provider.make_decoder(HOSTED, Request())
@@ -623,7 +621,6 @@ def test_no_body_raises(data: bytes) -> None:
     assert isinstance(decoder.finish({}), DecodedResponse)
 
 
-@settings(deadline=None)
 @given(st.text(min_size=1), st.integers(0, 20))
 def test_a_text_cut_anywhere_into_deltas_comes_back_whole(text: str, cut: int) -> None:
     pieces = (text[:cut], text[cut:])

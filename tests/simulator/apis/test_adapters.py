@@ -17,6 +17,7 @@ from harness.simulator.apis import adapters
 from harness.simulator.apis.http import ApiError, ApiRequest
 from tests.damaged import damaged
 from tests.pictures import picture
+from tests.properties import scale_examples
 
 PICTURE = base64.b64encode(picture()).decode()
 URI = {"url": f"data:image/png;base64,{PICTURE}"}
@@ -139,7 +140,7 @@ def test_the_bodies_themselves_are_read(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=scale_examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_what_stands_in_their_fields_is_read_or_refused(name: str, data: st.DataObject) -> None:
     adapter, body = ADAPTERS[name]

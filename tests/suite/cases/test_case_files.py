@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from harness.app.preview import validate_suite
 from harness.errors import SuiteError
 from harness.suite import Case, Suite, load_suite
+from tests.properties import scale_examples
 
 SUITE = """\
 suite: s
@@ -270,7 +271,7 @@ KEYS = st.sampled_from(["id", "ID", "vars", "expected", "tags", "threshold", "in
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=scale_examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     rows=st.lists(st.dictionaries(KEYS | st.text(max_size=5), VALUES, max_size=5) | VALUES, max_size=4),

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from harness.errors import SuiteError
 from harness.suite.tables import SUFFIXES, TableError, TableOptions, open_table
+from tests.properties import scale_examples
 
 TEXT = [{"id": "1", "q": "Grüße"}, {"id": "2", "q": "b"}]
 PLAIN = "id,q\n1,Grüße\n2,b\n"
@@ -174,7 +175,7 @@ def pieces() -> st.SearchStrategy[bytes]:
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=scale_examples(300), suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(content=pieces(), suffix=st.sampled_from([*SUFFIXES, *(f"{each}.gz" for each in SUFFIXES)]))
 def test_any_bytes_are_a_table_or_an_error(tmp_path: Path, content: bytes, suffix: str) -> None:

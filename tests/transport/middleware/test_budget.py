@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from harness.model import Attempt, Batch, Call, Marks, Response
 from harness.transport.middleware.budget import Budget
+from tests.properties import scale_examples
 from tests.transport.calling import sending
 from tests.transport.simulated import Server, broken, calling, ok, simulate
 
@@ -144,7 +145,7 @@ def test_what_earlier_sessions_spent_counts() -> None:
     assert simulate(send(layer, 1))[0].error is not None
 
 
-@settings(max_examples=50)
+@settings(max_examples=scale_examples(50))
 @given(
     st.lists(
         st.tuples(st.floats(0.01, 3), st.floats(0, 1), st.integers(0, 3)), min_size=1, max_size=40

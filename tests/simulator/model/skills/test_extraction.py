@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from harness.simulator.model.rng import RandomStream
 from harness.simulator.model.skills import entities, generate_text
 from harness.simulator.model.types import Prompt, Sampling, Turn
+from tests.properties import scale_examples
 
 ORDER = {
     "type": "object",
@@ -64,7 +65,7 @@ def test_a_missing_value_is_null_where_allowed() -> None:
 
 
 @given(text=st.text(max_size=300), temperature=st.sampled_from([0, 1, 5]), key=st.integers())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=scale_examples(100))
 def test_the_answer_fits_the_schema_whatever_the_text(
     text: str, temperature: float, key: int
 ) -> None:
@@ -94,7 +95,7 @@ anything = st.recursive(
 
 
 @given(schema=st.dictionaries(st.sampled_from(WORDS), anything, max_size=5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scale_examples(300))
 def test_nonsense_for_a_schema_is_still_answered_with_json(schema: dict[str, Any]) -> None:
     filled(LETTER, schema)
 

@@ -12,6 +12,7 @@ from harness.simulator.model.rng import RandomStream
 from harness.simulator.model.skills import generate_text
 from harness.simulator.model.skills.difficulty import model_strength
 from harness.simulator.model.types import Prompt, Sampling, Turn
+from tests.properties import scale_examples
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 SUMS = [(left, right) for left in range(11, 99, 4) for right in range(12, 99, 5)]
@@ -91,7 +92,7 @@ def test_prose_follows_the_corpus_at_any_temperature() -> None:
     user=st.text(max_size=400),
     temperature=st.sampled_from([0, 0.15, 5]),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=scale_examples(200))
 def test_any_prompt_has_an_answer(system: str, user: str, temperature: float) -> None:
     prompt = Prompt("m", (Turn("system", system), Turn("user", user)), Sampling(temperature))
     assert generate_text(prompt, RandomStream(0))
@@ -123,7 +124,7 @@ def test_any_prompt_has_an_answer(system: str, user: str, temperature: float) ->
         max_size=30,
     )
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scale_examples(300))
 def test_any_mess_of_signs_has_an_answer(signs: list[str]) -> None:
     assert said("".join(signs))
 
