@@ -68,6 +68,7 @@ for _name, _module in {
     "length": "response.response_measures",
     "number": "values.number",
     "json": "values.json_value",
+    "contains_json": "values.json_value",
     "json_schema": "values.schema_validation",
     "latency": "response.response_measures",
     "cost": "response.response_measures",

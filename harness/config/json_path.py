@@ -7,7 +7,6 @@ negative indexes, and `[*]` for every item. The `$` may be left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -41,12 +40,17 @@ def parse_path(path: str) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def find_values(value: Any, path: str) -> list[Any]:
-    """Every value at `path` that exists and is not null."""
-    found: Iterable[Any] = [value]
+def find_matches(value: Any, path: str) -> list[Any]:
+    """Every value at `path` that exists, null or not."""
+    found = [value]
     for step in parse_path(path):
         found = [inner for each in found for inner in _descend(each, step)]
-    return [each for each in found if each is not None]
+    return found
+
+
+def find_values(value: Any, path: str) -> list[Any]:
+    """Every value at `path` that exists and is not null."""
+    return [each for each in find_matches(value, path) if each is not None]
 
 
 def find_value(value: Any, path: str) -> Any:

@@ -72,7 +72,7 @@ def _flag_and_value(
 ) -> tuple[str | None, Any]:
     """As `flag_text`, with the value. Raises TooManySteps."""
     from harness.config.json_validation import find_violation  # noqa: PLC0415 - as above
-    from harness.graders.values.json_value import NotJSONError, parse_json_answer  # noqa: PLC0415 - as above
+    from harness.graders.values.json_blocks import NotJSONError, parse_json_answer  # noqa: PLC0415 - as above
 
     try:
         value = parse_json_answer(text, strict=True)

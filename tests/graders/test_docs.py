@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 
+from harness.config.diagnostics import Problems
+from harness.config.yaml import parse_yaml
 from harness.graders import Arguments, GraderType, build_graders
 from harness.graders.values.number import read_number
 from harness.registry import load_plugin as load_registered
 from harness.registry import registered_names
 from harness.suite.load import load_suite
+from tests.graders.grading import grade
 
 PAGE = (Path(__file__).parents[2] / "docs/graders.md").read_text()
 SUITE = """
@@ -69,6 +72,30 @@ def test_the_table_names_every_grader_and_argument(name: str) -> None:
     for argument, field in kind.arguments.model_fields.items():
         spelled = f"`{field.alias or argument}`"
         assert (f"**{spelled}**" if (field.alias or argument) == kind.short else spelled) in row
+
+
+def verdict_rows() -> list[tuple[str, str, str, str]]:
+    """(grader, answer, verdict, reason) of the tables that show what graders say."""
+    _, *tables = PAGE.split("| grader | answer | verdict | reason |\n|---|---|---|---|\n")
+    rows = [line for table in tables for line in table.partition("\n\n")[0].splitlines()]
+    cells = [line.strip("|").split(" | ") for line in rows]
+    return [tuple(cell.strip().strip("`").strip() for cell in row) for row in cells]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("grader", "answer", "verdict", "reason"), verdict_rows())
+def test_graders_say_what_the_tables_show(
+    grader: str, answer: str, verdict: str, reason: str
+) -> None:
+    document = parse_yaml(f"[{grader}]", "docs/graders.md", Problems())
+    assert document is not None
+    ((name, bare),) = [
+        next(iter(each.items())) if isinstance(each, dict) else (each, None)
+        for each in document.value
+    ]
+    arguments = load_registered("graders", name).expand_arguments(bare)
+    graded = grade(name, arguments, answer.replace("⏎", "\n"))
+    shown = {True: "pass", False: "unparsed" if graded.unparsed else "fail"}
+    assert (shown.get(graded.value, str(graded.value)), graded.reason) == (verdict, reason)  # type: ignore[call-overload]
 
 
 def number_rows() -> list[tuple[str, str]]:

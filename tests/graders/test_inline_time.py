@@ -79,6 +79,8 @@ def slow_ones(check: Callable[[str], Any]) -> dict[str, float]:
         ("number", {"expected": 3}),
         ("json", {}),
         ("json", {"expected": {"a": 1}}),
+        ("json", {"path": "$[*].a", "equals": [1], "unordered": True}),
+        ("contains_json", {"value": [{"a": 2}, 3]}),
         ("json_schema", {"schema": TREE}),
         ("tool_calls", {"calls": [{"f": {"a": 1}}], "match": "subset"}),
     ],

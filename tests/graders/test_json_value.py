@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from harness.config.json_validation import MAX_INLINE_STEPS, TooManySteps, find_violation
 from harness.config.schema_check import check_schema
 from harness.graders import Answer, build_graders
-from harness.graders.values.json_value import find_difference
+from harness.graders.values.json_difference import find_difference
+from harness.model import ToolCall, ToolResult
+from harness.registry import load_plugin
 from tests.graders.grading import call_own, grade, spec
 
 FENCED = 'Here it is:\n```json\n{"a": 1}\n```\nAnything else?'
@@ -32,9 +34,9 @@ FENCED = 'Here it is:\n```json\n{"a": 1}\n```\nAnything else?'
         ({}, "```[1]```", True),
         ({}, "", False),
         ({}, "{'a': 1}", False),
-        ({}, '{"a": 1} and more', False),
+        ({}, '{"a": 1} and more', True),
         ({}, '{"a": NaN}', False),
-        ({}, "```json\n{}", False),
+        ({}, "```json\n{}", True),
         ({}, "[" * 100_000, False),
         ({}, '{"code": "```"}', True),
         ({"strict": True}, FENCED, False),
@@ -54,6 +56,48 @@ FENCED = 'Here it is:\n```json\n{"a": 1}\n```\nAnything else?'
         ({"expected": "abc"}, '"abc"', True),
         ({"expected": '{"a": 1}'}, '{"a": 1}', True),
         ({"expected": 12345678901234567890123}, "12345678901234567890124", False),
+        ({"expected": [1.0, {"a": 2.0}], "tolerance": 0.01}, '[1.01, {"a": 1.99}]', True),
+        ({"expected": 1.0, "tolerance": 0.01}, "1.011", False),
+        ({"expected": [200], "relative": "0.05"}, "[210]", True),
+        ({"expected": 1, "tolerance": 1}, "true", False),
+        ({"expected": 1, "tolerance": 1}, "1e999", False),
+        ({"expected": [[1, 2], [3]], "unordered": True}, "[[3], [2, 1]]", True),
+        ({"expected": [1, True, 1.0], "unordered": True}, "[true, 1, 1]", True),
+        ({"expected": [1, 1, 2], "unordered": True}, "[1, 2, 2]", False),
+        ({"expected": [1, 2], "unordered": True, "tolerance": 1}, "[2.5, 1.5]", True),
+        ({"expected": [1, 5], "unordered": True, "tolerance": 1}, "[2, 3]", False),
+        (
+            {"expected": [{"n": 1}, {"n": 2}, {"n": 3}], "unordered": True, "tolerance": 1},
+            '[{"n": 2.5}, {"n": 1.5}, {"n": 0.5}]',
+            True,
+        ),
+        (
+            {"expected": [{"n": 1}, {"n": 2}, {"n": 3}], "unordered": True, "tolerance": 1},
+            '[{"n": 0}, {"n": 0.5}, {"n": 2}]',
+            False,
+        ),
+        ({"expected": {"a": {"id": 1}, "id": 2}, "ignore": ["id"]}, '{"a": {"id": 9}}', True),
+        ({"expected": {"a": {"t": 1}, "t": 2}, "ignore": "$.a.t"}, '{"a": {}, "t": 2}', True),
+        ({"expected": {"a": {"t": 1}, "t": 2}, "ignore": "$.a.t"}, '{"a": {}, "t": 3}', False),
+        ({"expected": [{"t": 1}], "ignore": "$[*].t"}, '[{"t": 2}]', True),
+        ({"expected": [1, 2], "ignore": "$[-1]"}, "[1, 3]", True),
+        ({"path": "$.a", "equals": None}, '{"a": null}', True),
+        ({"path": "$.a", "equals": None}, "{}", False),
+        ({"path": "$.a", "equals": [1.0], "tolerance": 0.1}, '{"a": [1.05]}', True),
+        ({"path": "$.a", "absent": True}, "{}", True),
+        ({"path": "$.a", "absent": False}, '{"a": null}', True),
+        ({"path": "$.a", "absent": False}, "{}", False),
+        ({"path": "a[0]", "max": 3}, '{"a": [3]}', True),
+        ({"path": "$.a", "max": 3}, '{"a": "2"}', False),
+        ({"path": "$.a", "min": 0}, '{"a": true}', False),
+        ({"path": "$.a", "matches": r"^\d+$"}, '{"a": "12"}', True),
+        ({"path": "$.a", "contains": {"b": 1}}, '{"a": [{"b": 1}]}', True),
+        ({"path": "$.a", "contains": "b"}, '{"a": {"b": 1}}', True),
+        ({"path": "$.a", "length": 2}, '{"a": [1, 2]}', True),
+        ({"path": "$.a", "length": {"min": 1}}, '{"a": ""}', False),
+        ({"path": "$.a", "type": ["null", "integer"]}, '{"a": 3.0}', True),
+        ({"type": "object"}, "{}", True),
+        ({"type": "object"}, "[]", False),
     ],
 )
 def test_json_verdicts(arguments: dict[str, Any], text: str, passes: bool) -> None:
@@ -86,6 +130,77 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "passes"),
+    [
+        ({"a": 1}, '{"a": 1, "b": 2}', True),
+        ({"a": {"b": 1}}, '{"a": {"c": 1}}', False),
+        ([{"b": 1}], '[{"a": 1}, {"b": 1, "c": 1}]', True),
+        ([[1], [2]], "[[2, 1]]", True),
+        ({}, "[]", False),
+        ({"value": {"strict": 1}}, '{"strict": 1, "a": 2}', True),
+        ({"value": 1.0, "tolerance": 0.1}, "1.05", True),
+    ],
+)
+def test_a_part_is_looked_for_at_the_same_place(value: Any, text: str, passes: bool) -> None:
+    arguments = load_plugin("graders", "contains_json").expand_arguments(value)
+    assert grade("contains_json", arguments, text).value is passes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"path": "$.a"}, "a `path` needs one of equals, one_of, min"),
+        ({"path": "$.a", "expected": 1}, "`expected` is the whole value"),
+        ({"checks": [{"path": "$.a"}]}, "a check needs one of equals"),
+        ({"path": "$..a", "min": 1}, "is not a JSON path"),
+        ({"matches": "("}, "not a regular expression"),
+        ({"min": 3, "max": 2}, "`min` is larger than `max`"),
+        ({"absent": True, "min": 2}, "what is absent cannot be anything else"),
+        ({"type": "text"}, "type"),
+        ({"ignore": ["$"]}, "`$` is the whole value"),
+        ({"tolerance": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_checks_that_cannot_be_meant_are_refused_when_built(
+    arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        build_graders([spec("json", arguments)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "value"),
+    [
+        ("json", {"expected": [[]] * 9_000, "unordered": True}, [[]] * 9_000),
+        (
+            "json",
+            {
+                "expected": [{"n": n} for n in range(60)],
+                "unordered": True,
+                "tolerance": 0.5,
+            },
+            [{"n": n + 0.5} for n in range(60)],
+        ),
+        ("contains_json", {"value": [-1] * 2}, list(range(2_000))),
+        ("json", {"path": "$[*]", "min": 0, "one_of": [7, 0]}, [0] * 9_000),
+        ("json", {"path": "$", "matches": "(ab|a){100}c"}, "ab" * 9_000),
+    ],
+)
+def test_a_comparison_that_takes_long_is_made_in_a_child(
+    kind: str, arguments: dict[str, Any], value: Any
+) -> None:
+    calls = []
+
+    def perform(call: ToolCall) -> ToolResult:
+        calls.append(call.name)
+        return call_own(call)
+
+    graded = grade(kind, arguments, json.dumps(value, separators=(",", ":")), perform)
+    assert len(calls) == 1
+    assert graded.error is None
 
 
 @given(json_values, json_values)

@@ -19,7 +19,7 @@ from harness.graders.base import (
 )
 from harness.graders.extraction.text_steps import NoArguments
 from harness.graders.functions.python import Python, call_function
-from harness.graders.values.json_value import NotJSONError, parse_json_answer
+from harness.graders.values.json_blocks import NotJSONError, parse_json_answer
 from harness.graders.values.number import read_number
 
 

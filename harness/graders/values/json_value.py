@@ -1,143 +1,58 @@
-"""The json grader: is the answer JSON, and, where something is expected, the same value?
+"""The json and contains_json graders: is the answer JSON, has it this value or this part, and do
+checks of its fields hold?
 
-Models like to wrap JSON in a Markdown fence: unless `strict`, the last fenced block is read where
-the whole answer is not JSON. Values are compared as JSON has them: 1 equals 1.0, true is not 1, the
-order of keys means nothing, that of lists does.
+Models like to wrap JSON in a Markdown fence or a sentence: unless `strict`, what is meant is read
+where the whole answer is not JSON.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import partial
+from math import inf
+from typing import Any, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from harness.config.diagnostics import quote_text
+from harness.config.json_path import parse_path
+from harness.config.json_validation import TooManySteps
 from harness.config.units import Flag
 from harness.flows.base import Flow
-from harness.flows.child_checks import MAX_INLINE_TEXT, CheckFailed, call_in_child
+from harness.flows.child_checks import CheckFailed, call_in_child, check_here
 from harness.graders.base import (
+    EXPECTED,
     Answer,
     Arguments,
     GraderError,
     GraderType,
     Grading,
     Verdict,
-    to_text,
 )
-from harness.wording import pluralize
-
-_FENCE = "```"
-
-
-class NotJSONError(ValueError):
-    """A text is not JSON; the message says where it stops being so."""
+from harness.graders.values.json_blocks import NotJSONError, read_json_answer
+from harness.graders.values.json_checks import FieldCheck, to_json
+from harness.graders.values.json_difference import JSONComparison
 
 
-def parse_json_answer(text: str, *, strict: bool = False) -> Any:
-    """The JSON value an answer holds. Raises NotJSONError."""
-    try:
-        return _load_json(text)
-    except NotJSONError as invalid:
-        block = None if strict else _last_fenced_block(text)
-        if block is None:
-            raise NotJSONError(f"{invalid} in {quote_text(text)}") from None
-    return _load_json(block)
+class NumberTolerance(Arguments):
+    """How far the numbers within a value may be off; the larger of the two counts."""
 
-
-def find_difference(expected: Any, found: Any, path: str = "$") -> str | None:
-    """The first place where two JSON values differ, as a sentence; None where they are equal."""
-    if isinstance(expected, dict) and isinstance(found, dict):
-        return _key_difference(expected, found, path)
-    if isinstance(expected, list) and isinstance(found, list):
-        return _item_difference(expected, found, path)
-    if isinstance(expected, bool) == isinstance(found, bool) and expected == found:
-        return None
-    return f"{path}: expected {_brief_json(expected)}, got {_brief_json(found)}"
-
-
-def _key_difference(expected: dict[str, Any], found: dict[str, Any], path: str) -> str | None:
-    for key in expected:
-        if key not in found:
-            return f"{path}.{key}: missing"
-    for key in found:
-        if key not in expected:
-            return f"{path}.{quote_text(key, 40)}: not expected"
-    pairs = (find_difference(expected[key], found[key], f"{path}.{key}") for key in expected)
-    return next(filter(None, pairs), None)
-
-
-def _item_difference(expected: list[Any], found: list[Any], path: str) -> str | None:
-    if len(expected) != len(found):
-        return f"{path}: expected {pluralize(len(expected), 'item')}, got {len(found):,}"
-    pairs = enumerate(zip(expected, found, strict=True))
-    return next(
-        filter(
-            None, (find_difference(one, other, f"{path}[{index}]") for index, (one, other) in pairs)
-        ),
-        None,
+    tolerance: Decimal = Field(
+        Decimal(0), ge=0, description="The absolute tolerance of numbers within the value."
+    )
+    relative: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        description="Their relative tolerance, as a share of the expected number: 0.01 is 1 %.",
+    )
+    strict: Flag = Field(
+        False,
+        description="Whether the whole answer must be JSON, without a Markdown fence or prose.",
     )
 
 
-def _load_json(text: str) -> Any:
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise NotJSONError("nested too deeply") from None
-    except ValueError as invalid:
-        raise NotJSONError(f"not JSON: {invalid}") from None
-
-
-def _refuse_constant(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a JSON value")
-
-
-def _last_fenced_block(text: str) -> str | None:
-    """What the last Markdown fence holds, without the language's name."""
-    before, _, _ = text.rpartition(_FENCE)
-    _, fence, block = before.rpartition(_FENCE)
-    if not fence:
-        return None
-    return block.partition("\n")[2] if "\n" in block else block
-
-
-def _brief_json(value: Any) -> str:
-    """`value` as JSON, so that a text and a number look different, and not longer than 80
-    characters."""
-    text = ""
-    for piece in _iter_json(value):
-        text += piece
-        if len(text) > 80:
-            return f"{text[:80]}…"
-    return text
-
-
-def _iter_json(value: Any) -> Iterator[str]:
-    """The JSON text of `value` in pieces, of which only as many need be made as are read."""
-    if isinstance(value, dict):
-        before = "{"
-        for key, item in value.items():
-            yield f"{before}{_dump_json(key)}: "
-            yield from _iter_json(item)
-            before = ", "
-        yield "}" if value else "{}"
-    elif isinstance(value, list):
-        before = "["
-        for item in value:
-            yield before
-            yield from _iter_json(item)
-            before = ", "
-        yield "]" if value else "[]"
-    else:
-        yield _dump_json(value[:81] if isinstance(value, str) else value)
-
-
-def _dump_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
-class JSONArguments(Arguments):
+class JSONArguments(NumberTolerance, FieldCheck):
     """Arguments of `json`."""
 
     expected: Any = Field(
@@ -147,52 +62,129 @@ class JSONArguments(Arguments):
             " parsed."
         ),
     )
-    strict: Flag = Field(
-        False, description="Whether the whole answer must be JSON, without a Markdown fence."
+    unordered: Flag = Field(False, description="Whether the order of lists means nothing.")
+    ignore: tuple[str, ...] = Field(
+        (), description="Keys that are not compared, anywhere, or JSON paths that begin with $."
+    )
+    checks: tuple[FieldCheck, ...] = Field((), description="Checks of fields, a list of them.")
+
+    @field_validator("ignore", mode="before", json_schema_input_type=str | tuple[str, ...])
+    @classmethod
+    def _list_ignored(cls, ignore: Any) -> Any:
+        return [ignore] if isinstance(ignore, str) else ignore
+
+    @field_validator("ignore")
+    @classmethod
+    def _check_paths(cls, ignore: tuple[str, ...]) -> tuple[str, ...]:
+        for each in ignore:
+            if each.startswith("$") and not parse_path(each):
+                raise ValueError("`$` is the whole value; name a key or a path below it")
+        return ignore
+
+    @field_validator("checks")
+    @classmethod
+    def _check_each(cls, checks: tuple[FieldCheck, ...]) -> tuple[FieldCheck, ...]:
+        if not all(check.demands() for check in checks):
+            raise ValueError(f"a check needs one of {', '.join(_DEMANDS)}")
+        return checks
+
+    @model_validator(mode="after")
+    def _check_whole(self) -> JSONArguments:
+        if "path" in self.model_fields_set and not self.demands():
+            raise ValueError(
+                f"a `path` needs one of {', '.join(_DEMANDS)}; `expected` is the whole value"
+            )
+        return self
+
+
+_DEMANDS = tuple(name for name in FieldCheck.model_fields if name != "path")
+
+
+class JSONPart(NumberTolerance):
+    """Arguments of `contains_json`."""
+
+    value: Any = Field(
+        EXPECTED,
+        description="The part: each key of an object must be there with its part, each item of a"
+        " list in some item.",
     )
 
 
-def _grade_json(arguments: JSONArguments, answer: Answer) -> Grading:
-    asked: dict[str, Any] = {"text": answer.text, "strict": arguments.strict}
-    if "expected" in arguments.model_fields_set:
-        asked["expected"] = _expected_value(arguments.expected)
-    if len(answer.text) > MAX_INLINE_TEXT:
-        return _grade_in_child(asked)
-    return _misfit_verdict(find_json_misfit(**asked))
+Finding: TypeAlias = tuple[bool, str, bool]
+"""A verdict's value, reason and `unparsed`."""
 
 
-def _grade_in_child(asked: dict[str, Any]) -> Flow[Verdict]:
+def check_json_value(text: str, arguments: Mapping[str, Any]) -> Finding:
+    """What `json` finds, for a child process."""
+    return _check_value(JSONArguments.model_validate(arguments), text, inf)
+
+
+def check_json_part(text: str, arguments: Mapping[str, Any]) -> Finding:
+    """What `contains_json` finds, for a child process."""
+    return _check_part(JSONPart.model_validate(arguments), text, inf)
+
+
+def _check_value(arguments: JSONArguments, text: str, max_steps: float) -> Finding:
+    """Raises TooManySteps."""
+    wanted = arguments.model_fields_set - {"strict"}
     try:
-        return _misfit_verdict((yield from call_in_child(find_json_misfit, **asked)))
+        block = read_json_answer(text, strict=arguments.strict)
+        misfit = _find_misfit(arguments, block.value, max_steps) if wanted else None
+    except NotJSONError as invalid:
+        return False, str(invalid), bool(wanted)
+    except RecursionError:
+        return False, "nested too deeply", False
+    return misfit is None, block.describe(misfit) if misfit else "", False
+
+
+def _find_misfit(arguments: JSONArguments, value: Any, max_steps: float) -> str | None:
+    rules = JSONComparison(
+        arguments.tolerance, arguments.relative, arguments.unordered, arguments.ignore
+    )
+    misfit = None
+    if "expected" in arguments.model_fields_set:
+        misfit = rules.find_difference(to_json(arguments.expected), value, max_steps=max_steps)
+    checks = (arguments, *arguments.checks) if arguments.demands() else arguments.checks
+    failures = (check.find_failure(value, rules, max_steps) for check in checks)
+    return misfit or next(filter(None, failures), None)
+
+
+def _check_part(arguments: JSONPart, text: str, max_steps: float) -> Finding:
+    """Raises TooManySteps."""
+    rules = JSONComparison(arguments.tolerance, arguments.relative, part=True)
+    try:
+        block = read_json_answer(text, strict=arguments.strict)
+        misfit = rules.find_difference(to_json(arguments.value), block.value, max_steps=max_steps)
+    except NotJSONError as invalid:
+        return False, str(invalid), True
+    except RecursionError:
+        return False, "nested too deeply", False
+    return misfit is None, block.describe(misfit) if misfit else "", False
+
+
+def _grade_json(arguments: JSONArguments, answer: Answer) -> Grading:
+    try:
+        return Verdict(*check_here(partial(_check_value, arguments), answer.text))
+    except TooManySteps:
+        return _grade_in_child(check_json_value, arguments, answer)
+
+
+def _grade_contains_json(arguments: JSONPart, answer: Answer) -> Grading:
+    try:
+        return Verdict(*check_here(partial(_check_part, arguments), answer.text))
+    except TooManySteps:
+        return _grade_in_child(check_json_part, arguments, answer)
+
+
+def _grade_in_child(
+    check: Callable[..., Finding], arguments: Arguments, answer: Answer
+) -> Flow[Verdict]:
+    written = json.dumps(arguments.model_dump(exclude_unset=True), default=str)
+    try:
+        found = yield from call_in_child(check, text=answer.text, arguments=json.loads(written))
     except CheckFailed as failed:
         raise GraderError(failed.error.kind, f"the comparison failed: {failed}") from None
-
-
-def _misfit_verdict(misfit: str | None) -> Verdict:
-    return Verdict(misfit is None, misfit or "")
-
-
-def find_json_misfit(text: str, strict: bool, **expected: Any) -> str | None:
-    """Why an answer's text is no JSON, or not the value `expected`, where one is given; None where
-    it is."""
-    try:
-        value = parse_json_answer(text, strict=strict)
-        return find_difference(expected["expected"], value) if expected else None
-    except NotJSONError as invalid:
-        return str(invalid)
-    except RecursionError:
-        return "nested too deeply"
-
-
-def _expected_value(value: Any) -> Any:
-    """The expected value as JSON has it; a cell of a table can only hold an object or a list as
-    text."""
-    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
-        try:
-            return _load_json(value)
-        except NotJSONError:
-            return value
-    return json.loads(to_text(value)) if not isinstance(value, str) else value
+    return Verdict(*found)
 
 
 json_grader = GraderType(
@@ -200,5 +192,13 @@ json_grader = GraderType(
     JSONArguments,
     _grade_json,
     short="expected",
-    summary="is JSON, and equal to this if given",
+    summary="is JSON, equal to this if given, and satisfies checks of its fields",
+)
+contains_json_grader = GraderType(
+    "contains_json",
+    JSONPart,
+    _grade_contains_json,
+    short="value",
+    short_takes_mapping=True,
+    summary="is JSON that contains this part",
 )

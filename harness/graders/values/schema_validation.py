@@ -13,7 +13,7 @@ from harness.config.units import Flag
 from harness.flows.base import Flow
 from harness.flows.child_checks import CheckFailed, call_in_child, check_here
 from harness.graders.base import Answer, Arguments, GraderError, GraderType, Grading, Verdict
-from harness.graders.values.json_value import NotJSONError, parse_json_answer
+from harness.graders.values.json_blocks import NotJSONError, read_json_answer
 
 
 class Schema(Arguments):
@@ -45,10 +45,11 @@ def find_schema_misfit(
     TooManySteps.
     """
     try:
-        value = parse_json_answer(text, strict=strict)
+        block = read_json_answer(text, strict=strict)
     except NotJSONError as invalid:
         return str(invalid)
-    return find_violation(schema, value, max_steps, formats=formats)
+    misfit = find_violation(schema, block.value, max_steps, formats=formats)
+    return misfit and block.describe(misfit)
 
 
 def _grade_json_schema(arguments: Schema, answer: Answer) -> Grading:
