@@ -4,7 +4,6 @@ the records say."""
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
@@ -23,45 +22,43 @@ run: {{stream: {stream}}}
 """
 
 
-def run(cli: Command, target: str, sampling: str, *, stream: bool = True) -> Any:
+SIMULATED = "{{name: {api}, provider: simulator, model: 17b, simulator: {{api: {api}, ttft: 0, inter_token: 0}}{more}}}"
+SAMPLING = {
+    "openai": "temperature: 0, seed: 3, logprobs: 2",
+    "openai-responses": "temperature: 0, max_tokens: 64, logprobs: 2",
+    "mistral": "temperature: 0, seed: 3, logprobs: 2",
+    "vllm": "temperature: 0, seed: 3, logprobs: 2, top_k: 5, min_p: 0.1, repetition_penalty: 1.1",
+}
+streamed_or_whole = pytest.mark.parametrize("stream", ["true", "false"], ids=["streamed", "whole"])
+
+
+@streamed_or_whole
+def test_each_format_from_suite_to_record(cli: Command, stream: str) -> None:
+    targets = ", ".join(
+        SIMULATED.format(api=api, more=f", sampling: {{{sampling}}}")
+        for api, sampling in SAMPLING.items()
+    )
     path = cli.folder / "suite.yaml"
-    path.write_text(SUITE.format(target=target, sampling=sampling, stream=str(stream).lower()))
-    ended = cli("run", path, "--out", "run")
-    assert ended.code == 0, ended.err
-    (line,) = (cli.folder / "run" / "records.jsonl").read_text().splitlines()
-    return json.loads(line)
-
-
-@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
-@pytest.mark.parametrize(
-    ("api", "sampling"),
-    [
-        ("openai", "{temperature: 0, seed: 3, logprobs: 2}"),
-        ("openai-responses", "{temperature: 0, max_tokens: 64, logprobs: 2}"),
-        ("mistral", "{temperature: 0, seed: 3, logprobs: 2}"),
-        (
-            "vllm",
-            "{temperature: 0, seed: 3, logprobs: 2, top_k: 5, min_p: 0.1, repetition_penalty: 1.1}",
-        ),
-    ],
-)
-def test_each_format_from_suite_to_record(
-    cli: Command, api: str, sampling: str, stream: bool
-) -> None:
-    target = f"{{name: t, provider: simulator, model: 17b, simulator: {{api: {api}, ttft: 0, inter_token: 0}}}}"
-    record = run(cli, target, sampling, stream=stream)
-    response = record["exchanges"][0]["response"]
-    assert (record["passed"], record["error"]) == (True, None)
-    assert (response["message"]["content"], response["finish_reason"]) == ("42", "stop")
-    assert [each["token"] for each in response["logprobs"]] == ["42"]
-    assert response["usage"]["source"] == "reported"
+    path.write_text(SUITE.format(target=targets, sampling="{}", stream=stream))
+    records = cli.record(path)
+    assert {record.target for record in records} == SAMPLING.keys()
+    for record in records:
+        response = record.response
+        assert (record.passed, record.error) == (True, None), record.target
+        assert response is not None and response.usage is not None
+        assert (response.text, response.finish_reason) == ("42", "stop"), record.target
+        assert [each.token for each in response.logprobs] == ["42"], record.target
+        assert response.usage.source == "reported"
 
 
 def test_a_vendor_at_its_own_address_is_sent_its_own_words(
     cli: Command, simulator: Simulated
 ) -> None:
     target = f"{{name: t, provider: mistral, model: mistral-large-4, base_url: '{simulator.base_url}/mistral/v1'}}"
-    record = run(cli, target, "{temperature: 0, seed: 3, max_tokens: 20}")
+    path = cli.folder / "suite.yaml"
+    sampling = "{temperature: 0, seed: 3, max_tokens: 20}"
+    path.write_text(SUITE.format(target=target, sampling=sampling, stream="true"))
+    (record,) = cli.record(path)
     assert simulator.bodies()[-1] == {
         "model": "mistral-large-4",
         "messages": [{"role": "user", "content": "What is 6 * 7? Answer with the number only."}],
@@ -70,7 +67,7 @@ def test_a_vendor_at_its_own_address_is_sent_its_own_words(
         "temperature": 0,
         "stream": True,
     }
-    assert record["passed"] is True
+    assert record.passed is True
 
 
 @pytest.mark.parametrize(
@@ -129,9 +126,8 @@ sampling: {temperature: 0}
 def test_llama_server_is_sent_a_schema_where_it_reads_one(cli: Command) -> None:
     path = cli.folder / "suite.yaml"
     path.write_text(SCHEMA)
-    ended = cli("run", path, "--out", "run")
-    assert ended.code == 0, ended.err
-    assert json.loads((cli.folder / "run" / "records.jsonl").read_text())["passed"] is True
+    (record,) = cli.record(path)
+    assert record.passed is True
 
 
 TOOLS = """
@@ -145,28 +141,28 @@ tools:
     parameters:
       {{type: object, properties: {{city: {{type: string, description: City}}}}, required: [city], additionalProperties: false}}
     returns: {{temperature: 17, unit: C}}
-targets: [{{name: t, provider: simulator, model: 70b, simulator: {{api: {api}, ttft: 0, inter_token: 0}}}}]
+targets: [{targets}]
 sampling: {{max_tokens: 200, reasoning_effort: low}}
 run: {{stream: {stream}}}
 """
 
 
-@pytest.mark.parametrize("stream", ["true", "false"], ids=["streamed", "whole"])
-@pytest.mark.parametrize("api", ["openai", "openai-responses", "mistral", "vllm"])
-def test_a_loop_of_tools_with_thoughts_in_each_format(cli: Command, api: str, stream: str) -> None:
+@streamed_or_whole
+def test_a_loop_of_tools_with_thoughts_in_each_format(cli: Command, stream: str) -> None:
+    targets = ", ".join(SIMULATED.format(api=api, more="") for api in SAMPLING).replace(
+        "17b", "70b"
+    )
     path = cli.folder / "suite.yaml"
-    path.write_text(TOOLS.format(api=api, stream=stream))
-    ended = cli("run", path, "--out", "run")
-    assert ended.code == 0, ended.err
-    lines = [
-        json.loads(line) for line in (cli.folder / "run" / "records.jsonl").read_text().splitlines()
-    ]
-    record = next(line for line in lines if line["kind"] == "record")
-    called, answered = [exchange["response"] for exchange in record["exchanges"]]
-    (call,) = called["message"]["tool_calls"]
-    assert (call["name"], json.loads(call["arguments"])) == ("get_weather", {"city": "Oslo"})
-    assert [called["finish_reason"], answered["finish_reason"], record["passed"]] == [
-        "tool_calls",
-        "stop",
-        True,
-    ]
+    path.write_text(TOOLS.format(targets=targets, stream=stream))
+    records = cli.record(path)
+    assert {record.target for record in records} == SAMPLING.keys()
+    for record in records:
+        called, answered = [exchange.response for exchange in record.exchanges]
+        assert called.message is not None
+        (call,) = called.message.tool_calls
+        assert (call.name, json.loads(call.arguments)) == ("get_weather", {"city": "Oslo"})
+        assert [called.finish_reason, answered.finish_reason, record.passed] == [
+            "tool_calls",
+            "stop",
+            True,
+        ], record.target
