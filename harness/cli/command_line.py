@@ -61,7 +61,9 @@ _OUT_OF_MEMORY = (
 def find_shortage(error: BaseException | None) -> str | None:
     """What this process ran out of, where that is what `error` came from: memory, open files,
     threads."""
-    while error is not None:
+    seen: list[BaseException] = []  # an error that was taken out of a group has it as its context
+    while error is not None and error not in seen:
+        seen.append(error)
         text = str(error).lower()
         number = error.errno if isinstance(error, OSError) else None
         if number in {errno.EMFILE, errno.ENFILE} or "too many open files" in text:

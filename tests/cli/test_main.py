@@ -16,7 +16,8 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from harness.errors import ExitCode
+from harness.cli.command_line import find_shortage
+from harness.errors import ExitCode, UsageError
 from harness.registry import registered_names
 from tests.end_to_end.suites import write_sums
 from tests.support import Command, Simulated
@@ -124,6 +125,18 @@ def test_wrong_usage_is_2_and_says_so_on_standard_error(
     assert ended.err
     assert "Traceback" not in ended.err
     assert "Errno" not in ended.err
+
+
+def test_an_error_that_was_taken_out_of_a_group_is_searched_but_once() -> None:
+    wrong = UsageError("wrong")
+    try:
+        try:
+            raise ExceptionGroup("", [wrong])
+        except* UsageError as group:
+            raise group.exceptions[0] from None
+    except UsageError as raised:
+        assert raised.__context__ is not None
+        assert find_shortage(raised) is None
 
 
 @pytest.mark.parametrize(
