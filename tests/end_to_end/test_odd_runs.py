@@ -10,20 +10,28 @@ import pytest
 
 from harness.errors import ExitCode
 from harness.runs.folder import MANIFEST, RECORDS
+from harness.suite import Overrides
 from tests.end_to_end.suites import write_sums
 from tests.support import Command, Ended, Simulated
 
 INFRASTRUCTURE, USAGE, OK = ExitCode.INFRASTRUCTURE, ExitCode.USAGE, ExitCode.OK
 
 
+@pytest.fixture(scope="module")
+def recorded(_simulator_process: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a suite of 4 × 2 trials and a finished `run` of it; not to be changed."""
+    simulator = Simulated(_simulator_process)
+    simulator.faults()
+    folder = tmp_path_factory.mktemp("recorded")
+    Command(folder).record(write_sums(folder, simulator.openai, cases=2))
+    return folder
+
+
 @pytest.fixture
-def ran(simulator: Simulated, tmp_path: Path) -> tuple[Command, Path]:
-    """The command line in a folder with a suite of 4 × 2 trials and a finished `run` of it."""
-    suite = write_sums(tmp_path, simulator.openai, cases=2)
-    cli = Command(tmp_path)
-    assert cli("run", suite, "--out", "run").code == OK
-    simulator.forget()
-    return cli, suite
+def ran(recorded: Path, simulator: Simulated, tmp_path: Path) -> tuple[Command, Path]:
+    """The command line in a copy of that folder, and the suite there."""
+    shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
+    return Command(tmp_path), tmp_path / "suites" / "sums.yaml"
 
 
 def check_sentence(ended: Ended, code: ExitCode, said: str) -> None:
@@ -131,7 +139,7 @@ def test_a_limited_run_is_resumed_within_its_limit(
     ran: tuple[Command, Path], simulator: Simulated, tmp_path: Path
 ) -> None:
     cli, suite = ran
-    assert cli("run", suite, "--limit", "1", "--out", "part").code == OK
+    cli.record(suite, "part", overrides=Overrides(limit=1))
     shutil.copyfile(tmp_path / "part" / RECORDS, tmp_path / "all")
     (tmp_path / "part" / RECORDS).write_bytes((tmp_path / "all").read_bytes().splitlines(True)[0])
     simulator.forget()
