@@ -74,6 +74,7 @@ for _name, _module in {
     "cost": "response.response_measures",
     "finish_reason": "response.response_measures",
     "python": "functions.python",
+    "javascript": "functions.javascript",
     "judge": "judges.judge",
     "tool_calls": "response.tool_use",
     "turns": "response.tool_use",
@@ -86,7 +87,7 @@ for _name, _module in {
 for _module, _names in {
     "text_steps": "strip lower normalize after before line regex map template",
     "markup_steps": "reasoning fence boxed xml",
-    "value_steps": "json number python",
+    "value_steps": "json number python javascript",
 }.items():
     for _name in _names.split():
         register("extraction", _name, f"harness.graders.extraction.{_module}:{_name}_step")

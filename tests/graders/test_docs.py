@@ -48,6 +48,7 @@ def test_every_example_loads_and_builds(fragment: str, tmp_path: Path) -> None:
     (tmp_path / "suites/grader.py").write_text(
         "def grade(answer): ...\ndef similarity(answer): ..."
     )
+    (tmp_path / "suites/check.js").write_text("const grade = (output) => output !== ''\n")
     path = tmp_path / "suites/documented.yaml"
     path.write_text(SUITE + fragment)
     (evaluation,) = load_suite(path).evals

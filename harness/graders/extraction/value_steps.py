@@ -1,8 +1,9 @@
-"""Steps that take a value as text: json, number, python."""
+"""Steps that take a value as text: json, number, python, javascript."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from pydantic import Field, field_validator
 
@@ -13,11 +14,13 @@ from harness.graders.base import (
     Answer,
     Arguments,
     ExtractionStep,
+    GraderError,
     NothingToExtract,
     read_tool_value,
     to_text,
 )
 from harness.graders.extraction.text_steps import NoArguments
+from harness.graders.functions.javascript import JavaScript, run_here
 from harness.graders.functions.python import Python, call_function
 from harness.graders.values.json_blocks import NotJSONError, parse_json_answer
 from harness.graders.values.number import read_number
@@ -62,6 +65,24 @@ def _call_python(arguments: Python, answer: Answer) -> Flow[str]:
     return to_text(returned)
 
 
+def _run_javascript(arguments: JavaScript, answer: Answer) -> str | Flow[str]:
+    found = run_here(arguments.code, answer)
+    return _read_script_text(found) if isinstance(found, dict) else _await_script_text(found)
+
+
+def _await_script_text(running: Flow[dict[str, Any]]) -> Flow[str]:
+    return _read_script_text((yield from running))
+
+
+def _read_script_text(found: dict[str, Any]) -> str:
+    value, other = found.get("value"), found.get("not", "undefined")
+    if value is not None:
+        return to_text(value)
+    if "value" in found or other == "undefined":
+        raise NothingToExtract(f"the script came to {'null' if 'value' in found else other}")
+    raise GraderError("invalid_value", f"the script came to {other}, which is no text")
+
+
 json_step = ExtractionStep(
     "json", JSONPath, _take_json, short="path", summary="the value at a JSON path"
 )
@@ -75,4 +96,13 @@ python_step = ExtractionStep(
     short="function",
     file="function",
     summary="what your own function returns for the answer; None is no answer",
+)
+javascript_step = ExtractionStep(
+    "javascript",
+    JavaScript,
+    _run_javascript,
+    short="code",
+    file="code",
+    literal="code",
+    summary="what JavaScript makes of it; null and undefined are no answer",
 )

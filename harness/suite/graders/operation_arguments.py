@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from harness.config import templates
 from harness.config.diagnostics import KeyPath, Place, display_path
 from harness.config.fields import explain_errors, value_at
+from harness.config.javascript_engine import find_syntax_fault
 from harness.graders.base import Operation
 from harness.suite.code_references import FUNCTION_REFERENCE, find_function_file
 from harness.suite.source import Source
@@ -67,8 +68,8 @@ class ArgumentReader:
         return checked
 
     def resolve_file(self, name: str, value: Any, at: KeyPath) -> Any:
-        """The value of an argument that may name a file: the JSON in the file, or a function's
-        absolute address.
+        """The value of an argument that may name a file: the JSON or the code in the file, or a
+        function's absolute address.
         """
         place = self._source.place_of(at)
         if not isinstance(value, str):
@@ -77,6 +78,8 @@ class ArgumentReader:
             return self._resolve_function(value, place)
         if name == "judge":
             return self._read_rubric(value, place)
+        if name == "javascript":
+            return self._read_script(value, place)
         if templates.is_template(value):
             return value
         loaded = self._source.read_named_json(value, place)
@@ -100,6 +103,29 @@ class ArgumentReader:
         path, text = found
         self._source.check_template(text, Place(display_path(path), 1, 1))
         return text
+
+    def _read_script(self, value: str, place: Place) -> str:
+        """JavaScript: the text itself, or the code of the file it names, which is compiled here so
+        that what is wrong in it is noted there.
+        """
+        from harness.graders.functions import javascript  # noqa: PLC0415 - only for suites with it
+
+        match = javascript.FILE_REFERENCE.fullmatch(value)
+        if not match:
+            return value
+        found = self._source.read_named_text(match["file"], place)
+        if found is None:
+            return templates.VerbatimText("undefined")
+        path, text = found
+        name = match["name"]
+        fault = find_syntax_fault(text)
+        if fault is not None:
+            at = Place(display_path(path), fault.line or 1, 1)
+            self._problems.add(at, f"not JavaScript: {fault.message}")
+            return templates.VerbatimText("undefined")
+        if name is not None and not re.search(rf"(?<![\w$]){re.escape(name)}(?![\w$])", text):
+            self._problems.add(place, f"the file has no function `{name}`")
+        return templates.VerbatimText(javascript.wrap_file(text, name))
 
     def _resolve_function(self, value: str, place: Place) -> str:
         if templates.is_template(value):
