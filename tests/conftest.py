@@ -59,9 +59,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers",
         "process: starts a process or opens a socket, in a file that otherwise needs none",
     )
-    for number in (signal.SIGINT, signal.SIGHUP):
+    ordinary = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    for number, handler in ordinary.items():
         if signal.getsignal(number) == signal.SIG_IGN:  # in a shell's background, or under nohup:
-            signal.signal(number, signal.SIG_DFL)  # what the tests start would inherit it
+            signal.signal(number, handler)  # what the tests start would inherit it
     if config.getoption("--full"):
         settings.load_profile("full")
     if config.getoption("--core"):

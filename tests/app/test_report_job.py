@@ -15,8 +15,8 @@ from harness.app.background import available_cores
 from harness.errors import ExitCode
 from harness.runs.folder import PARQUET, REPORTS, read_manifest
 from tests.app.test_background import wait_until_gone
+from tests.end_to_end.moments import wait_for_records
 from tests.end_to_end.suites import write_sums
-from tests.end_to_end.test_stopping import wait_for_records
 from tests.support import Command, Simulated
 
 pytestmark = pytest.mark.skipif(

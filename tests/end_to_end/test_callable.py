@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 import harness
+from harness.app.run import resume_requests, run_requests
 from harness.errors import ExitCode
 from harness.runs.folder import read_records
+from tests.end_to_end.moments import After, interrupt
 from tests.support import Command
 
 APP = """
@@ -77,8 +79,10 @@ def test_an_application_is_run_graded_priced_and_replayed(
     assert "0 reused, 20 new" in cli("run", own, "--out", "third", "--replay", "first").err
 
 
-def test_an_edited_application_cannot_go_on_with_an_old_run(cli: Command, own: Path) -> None:
-    assert cli("run", own, "--out", "run").code == 0
+def test_an_edited_application_cannot_go_on_with_an_old_run(
+    cli: Command, own: Path, tmp_path: Path
+) -> None:
+    run_requests(own, out=tmp_path / "run")
     own.with_name("app.py").write_text(APP + "# edited\n")
     ended = cli("resume", "run")
     assert ended.code == ExitCode.USAGE
@@ -108,7 +112,7 @@ def test_a_key_it_lets_out_is_redacted(
     write(own.parent, target)
     assert "needs the environment variable APP_API_KEY, which is not set" in cli("run", own).err
     (tmp_path / "keys.env").write_text("APP_API_KEY=sk-very-secret-1234\n")
-    assert cli("run", own, "--out", "run", "--env-file", "keys.env").code == 0
+    assert cli("run", own, "--out", "run", "--limit", "2", "--env-file", "keys.env").code == 0
     texts = {record.response.text for record in read_records(tmp_path / "run") if record.response}
     assert texts <= {"the key is [redacted APP_API_KEY]", "[redacted APP_API_KEY]"}
     assert not any(
@@ -126,26 +130,19 @@ def test_a_key_it_lets_out_is_redacted(
     ],
 )
 def test_ctrl_c_lets_what_runs_finish_and_resume_goes_on(
-    cli: Command, own: Path, tmp_path: Path, target: str
+    own: Path, tmp_path: Path, target: str
 ) -> None:
     pace = tmp_path / "pace"
-    pace.write_text("1")
+    pace.write_text("0.2")
     own.with_name("app.py").write_text(PACED.replace("PACE", str(pace)))
     write(own.parent, target.replace("PACE", str(pace)))
-    process = cli.begin("run", own, "--out", "run")
-    records = tmp_path / "run" / "records.jsonl"
-    deadline = time.monotonic() + 60
-    while not records.exists() or records.read_bytes().count(b"\n") < 2:
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == ExitCode.INTERRUPTED, err
+    stopped = run_requests(own, out=tmp_path / "run", display=After(2, interrupt))
+    assert stopped.codes == (ExitCode.INTERRUPTED,)
     before = list(read_records(tmp_path / "run"))
     assert 2 <= len(before) < 20
     assert all(record.error is None for record in before)
     pace.write_text("0")  # what is left needs no time
-    assert cli("resume", "run").code == 0
+    assert resume_requests(tmp_path / "run").codes == ()
     assert len({record.key for record in read_records(tmp_path / "run")}) == 20
 
 

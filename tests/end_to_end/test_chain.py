@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,8 +12,11 @@ import duckdb
 import pytest
 
 import harness
+from harness.app.run import run_requests
 from harness.errors import ExitCode
 from harness.runs.folder import read_manifest, read_records
+from harness.suite import Overrides
+from tests.end_to_end.moments import After, interrupt
 from tests.end_to_end.suites import write_sums
 from tests.support import Command, Simulated
 
@@ -55,10 +56,8 @@ def test_a_suite_becomes_a_report(simulator: Simulated, tmp_path: Path) -> None:
     assert ElementTree.parse(run / "junit.xml").getroot().tag == "testsuites"
 
 
-def test_records_are_what_the_server_saw(
-    cli: Command, simulator: Simulated, tmp_path: Path
-) -> None:
-    assert cli("run", write_sums(tmp_path, simulator.openai), "--out", "run").code == ExitCode.OK
+def test_records_are_what_the_server_saw(simulator: Simulated, tmp_path: Path) -> None:
+    run_requests(write_sums(tmp_path, simulator.openai), out=tmp_path / "run")
     records = {record.key: record for record in read_records(tmp_path / "run")}
     seen = simulator.requests()
     assert Counter(each["client_request_id"] for each in seen) == Counter(
@@ -83,21 +82,21 @@ def test_records_are_what_the_server_saw(
 
 
 @pytest.mark.timeout(300)
-def test_ten_thousand_trials_are_each_recorded_exactly_once(
-    cli: Command, simulator: Simulated, tmp_path: Path
+def test_thousands_of_trials_are_each_recorded_exactly_once(
+    simulator: Simulated, tmp_path: Path, full: bool
 ) -> None:
-    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 64}\n", cases=2500)
-    ended = cli.under([], "run", suite, "--out", "run", timeout=280)
-    assert ended.code == ExitCode.OK, ended.err
+    trials = 10_000 if full else 2_000
+    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 64}\n", cases=trials // 4)
+    run_requests(suite, out=tmp_path / "run")
     keys = Counter(record.key for record in read_records(tmp_path / "run"))
-    assert len(keys) == read_manifest(tmp_path / "run").planned == 10_000
+    assert len(keys) == read_manifest(tmp_path / "run").planned == trials
     assert set(keys.values()) == {1}
     assert Counter(each["client_request_id"].split("-")[0] for each in simulator.requests()) == keys
 
 
 @pytest.mark.parametrize("stream", ["true", "false"])
 def test_workers_ai_answers_are_graded_priced_and_marked(
-    cli: Command, simulator: Simulated, tmp_path: Path, stream: str
+    simulator: Simulated, tmp_path: Path, stream: str
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai, f"run: {{stream: {stream}}}\n")
     model = "@cf/meta/llama-4-scout-17b-16e-instruct"
@@ -107,9 +106,10 @@ def test_workers_ai_answers_are_graded_priced_and_marked(
         for line in suite.read_text().splitlines()
     ]
     suite.write_text("\n".join(lines) + "\n")
-    ended = cli("run", suite, "--out", "run", "--limit", "3")
-    assert ended.code == ExitCode.OK, ended.err
-    for record in read_records(tmp_path / "run"):
+    run_requests(suite, out=tmp_path / "run", overrides=Overrides(limit=3))
+    records = list(read_records(tmp_path / "run"))
+    assert len(records) == 12
+    for record in records:
         response = record.response
         assert response is not None
         assert response.headers["x-simulated"] == "evalharness"
@@ -139,10 +139,9 @@ def test_a_simulated_target_needs_nothing_and_says_so(cli: Command, tmp_path: Pa
 def test_several_runs_stand_side_by_side(simulator: Simulated, tmp_path: Path) -> None:
     cli = Command(tmp_path, draws=True)
     suite = write_sums(tmp_path, simulator.openai)
-    assert cli("run", suite, "--out", "one").code == ExitCode.OK
-    assert (
-        cli("run", suite, "--out", "two", "--set", "sampling.temperature=0.5").code == ExitCode.OK
-    )
+    run_requests(suite, out=tmp_path / "one")
+    warmer = Overrides(sampling={"temperature": 0.5})
+    run_requests(suite, out=tmp_path / "two", overrides=warmer)
     ended = cli("report", "one", "two", "--out", "both")
     assert ended.code == ExitCode.OK, ended.err
     assert [
@@ -151,7 +150,7 @@ def test_several_runs_stand_side_by_side(simulator: Simulated, tmp_path: Path) -
 
 
 def test_one_transcript_is_shown(cli: Command, simulator: Simulated, tmp_path: Path) -> None:
-    assert cli("run", write_sums(tmp_path, simulator.openai), "--out", "run").code == ExitCode.OK
+    run_requests(write_sums(tmp_path, simulator.openai), out=tmp_path / "run")
     shown = cli("show", "run", "c3", "--prompt", "strict")
     assert shown.out.count("── user\nWhat is 3 + 9?") == 2
     assert "grade  number" in shown.out
@@ -160,9 +159,15 @@ def test_one_transcript_is_shown(cli: Command, simulator: Simulated, tmp_path: P
     assert "nobody" in missing.err
 
 
-def test_a_notebook_gets_frames(simulator: Simulated, tmp_path: Path) -> None:
-    outcome = harness.run(write_sums(tmp_path, simulator.openai), out=tmp_path / "run")
-    frames = harness.load_run(outcome.folder)
+async def _run_inside_a_loop(suite: Path, out: Path) -> Path:
+    return harness.run(suite, out=out).folder
+
+
+def test_a_notebook_with_a_running_loop_gets_frames(simulator: Simulated, tmp_path: Path) -> None:
+    folder = asyncio.run(
+        _run_inside_a_loop(write_sums(tmp_path, simulator.openai), tmp_path / "run")
+    )
+    frames = harness.load_run(folder)
     assert len(frames.trials) == 40
     assert set(frames.trials["param_temperature"]) == {0, 1}
     assert frames.trials["cost"].sum() == pytest.approx(
@@ -191,43 +196,14 @@ def test_python_takes_the_options_of_the_command_line(simulator: Simulated, tmp_
             harness.run(suite, **wrong)
 
 
-class _InterruptAfter:
-    """A display that interrupts the process after some records, as a notebook's stop button does."""
-
-    def __init__(self, records: int) -> None:
-        self._left = records
-
-    def say(self, text: str) -> None: ...
-
-    def begin(self, progress: object, budget: float | None) -> None: ...
-
-    def tick(self) -> None:
-        self._left -= 1
-        if self._left == 0:
-            os.kill(os.getpid(), signal.SIGINT)
-
-
 async def _run_and_interrupt(suite: Path, out: Path) -> None:
     with pytest.raises(harness.HarnessError, match="harness resume"):
-        harness.run(suite, out=out, display=_InterruptAfter(5))
+        harness.run(suite, out=out, display=After(5, interrupt))
 
 
 def test_a_notebook_can_stop_a_run(simulator: Simulated, tmp_path: Path) -> None:
-    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 1}\n", cases=200)
+    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 1}\n", cases=50)
     loop = asyncio.new_event_loop()  # not asyncio.run, whose handler of interrupts notebooks lack
     loop.run_until_complete(_run_and_interrupt(suite, tmp_path / "run"))
     loop.close()
-    assert 5 <= len(harness.load_run(tmp_path / "run").trials) < 800
-
-
-async def _run_inside_a_loop(suite: Path, out: Path) -> int:
-    return len(harness.load_run(harness.run(suite, out=out).folder).trials)
-
-
-def test_a_notebook_with_a_running_loop_can_run_a_suite(
-    simulator: Simulated, tmp_path: Path
-) -> None:
-    assert (
-        asyncio.run(_run_inside_a_loop(write_sums(tmp_path, simulator.openai), tmp_path / "run"))
-        == 40
-    )
+    assert 5 <= len(harness.load_run(tmp_path / "run").trials) < 200

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.app.run import resume_requests, run_requests
 from harness.errors import ExitCode
 from harness.runs.folder import MANIFEST, RECORDS
 from tests.end_to_end.suites import write_sums
@@ -81,7 +82,7 @@ def check_end(process: subprocess.Popen[str], folder: Path, mark: str) -> None:
 def marked(simulator: Simulated, tmp_path: Path) -> tuple[Command, str]:
     """The command line in a folder with a suite and a run of it, and what marks its processes."""
     suite = write_sums(tmp_path, simulator.openai, cases=4)
-    assert Command(tmp_path)("run", suite, "--out", "done").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "done")
     mark = f"INTERRUPTED_TEST={os.getpid()}-{tmp_path.name}"
     name, _, value = mark.partition("=")
     return Command(tmp_path, {name: value}), mark
@@ -113,5 +114,5 @@ def test_a_signal_at_each_stage_of_a_run(
         wait_for(process, (tmp_path / "run" / STAGES[stage]).exists)
         process.send_signal(number)
         check_end(process, tmp_path, mark)
-        assert cli("resume", "run").code == ExitCode.OK
+        assert resume_requests(tmp_path / "run").codes == ()
         shutil.rmtree(tmp_path / "run")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from harness.errors import ExitCode
-from harness.runs.folder import read_manifest, read_records
+from harness.app.run import resume_requests, run_requests
+from harness.errors import ExitCode, InfrastructureError, InterruptedRun
+from harness.runs.folder import RECORDS, read_manifest, read_records
+from harness.suite import Overrides
+from tests.end_to_end.moments import After, Impatient, interrupt, wait_for_records
 from tests.end_to_end.suites import write_sums
 from tests.support import Command, Simulated
 
@@ -25,16 +28,6 @@ def asked(simulator: Simulated) -> Counter[str]:
     return Counter(each["client_request_id"].split("-")[0] for each in simulator.requests())
 
 
-def wait_for_records(run: Path, count: int, process: subprocess.Popen[str]) -> None:
-    """Return once `count` records are written."""
-    records = run / "records.jsonl"
-    deadline = time.monotonic() + 60
-    while not records.exists() or records.read_bytes().count(b"\n") < count:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def assert_complete(run: Path, trials: int) -> None:
     """Every trial has exactly one record, and it is an answer."""
     keys = Counter(record.key for record in read_records(run))
@@ -44,89 +37,56 @@ def assert_complete(run: Path, trials: int) -> None:
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_one_interrupt_drains_and_resume_goes_on(
-    cli: Command, simulator: Simulated, tmp_path: Path, sign: signal.Signals
+    simulator: Simulated, tmp_path: Path, sign: signal.Signals
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai, f"run: {{concurrency: {CONCURRENCY}}}\n")
-    simulator.faults(
-        {"kind": "slow", "seconds": 2, "requests": ["6-"]}
-    )  # ample time to interrupt what is in flight
-    process = cli.begin("run", suite, "--out", "run")
-    wait_for_records(tmp_path / "run", 5, process)
-    process.send_signal(sign)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == ExitCode.INTERRUPTED, err
-    assert "continue with: harness resume run" in out
+    simulator.faults(SLOW)  # so that more are in flight when the fifth is recorded
+    run = tmp_path / "run"
+    stopped = run_requests(suite, out=run, display=After(5, lambda: interrupt(sign)))
+    assert stopped.codes == (ExitCode.INTERRUPTED,)
     assert set(asked(simulator).values()) == {1}
-    assert sum(asked(simulator).values()) == sum(1 for _ in read_records(tmp_path / "run")) < 40
+    assert sum(asked(simulator).values()) == sum(1 for _ in read_records(run)) < 40
     simulator.faults()
-    assert cli("resume", "run").code == ExitCode.OK
-    assert_complete(tmp_path / "run", 40)
+    assert resume_requests(run).codes == ()
+    assert_complete(run, 40)
     assert set(asked(simulator).values()) == {1}
+
+
+def test_an_interrupted_run_is_reported_with_how_to_continue(
+    cli: Command, simulator: Simulated, tmp_path: Path
+) -> None:
+    suite = write_sums(tmp_path, simulator.openai, f"run: {{concurrency: {CONCURRENCY}}}\n")
+    simulator.faults(SLOW)
+    with ThreadPoolExecutor(1) as aside:
+        aside.submit(lambda: (wait_for_records(tmp_path / "run", 5), interrupt()))
+        ended = cli("run", suite, "--out", "run")
+    assert ended.code == ExitCode.INTERRUPTED, ended.err
+    assert "continue with: harness resume run" in ended.out
 
 
 def test_a_second_interrupt_leaves_at_once_and_keeps_what_was_acknowledged(
-    cli: Command, simulator: Simulated, tmp_path: Path
+    simulator: Simulated, tmp_path: Path
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai, f"run: {{concurrency: {CONCURRENCY}}}\n")
     simulator.faults({"kind": "hang", "after": 0, "requests": ["11-"]})
-    process = cli.begin("run", suite, "--out", "run")
-    wait_for_records(tmp_path / "run", 10, process)
-    process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
-    while "interrupt again to exit now" not in process.stderr.readline():
-        pass
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == ExitCode.INTERRUPTED
-    assert "interrupted with 30 trials left to run" in err
-    assert "harness resume run" in err
+    run = tmp_path / "run"
+    with pytest.raises(InterruptedRun) as left:
+        run_requests(suite, out=run, display=Impatient(10))
+    assert left.value.exit_code == ExitCode.INTERRUPTED
+    assert "interrupted with 30 trials left to run" in str(left.value)
+    assert f"harness resume {run}" in str(left.value)
     simulator.faults()
-    assert cli("resume", "run").code == ExitCode.OK
-    assert_complete(tmp_path / "run", 40)
-    assert sum(asked(simulator).values()) <= 40 + CONCURRENCY
-
-
-def test_a_killed_run_resends_at_most_what_was_in_flight(
-    cli: Command, simulator: Simulated, tmp_path: Path
-) -> None:
-    suite = write_sums(tmp_path, simulator.openai, f"run: {{concurrency: {CONCURRENCY}}}\n")
-    run, kills, written = tmp_path / "run", (3, 8, 9), 0
-    for answered in kills:  # so many, and then it hangs until it is killed
-        simulator.faults({"kind": "hang", "after": 0, "requests": [f"{answered + 1}-"]})
-        process = cli.begin(*(("resume", "run") if written else ("run", suite, "--out", "run")))
-        written += answered
-        wait_for_records(run, written, process)
-        process.kill()
-        process.communicate()
-        assert not (run / "report.html").exists()
-    simulator.faults()
-    ended = cli("resume", "run")
-    assert ended.code == ExitCode.OK, ended.err
+    assert resume_requests(run).codes == ()
     assert_complete(run, 40)
-    assert sum(asked(simulator).values()) <= 40 + CONCURRENCY * len(kills)
-
-
-def test_a_half_finished_run_can_be_reported_on(
-    cli: Command, simulator: Simulated, tmp_path: Path
-) -> None:
-    suite = write_sums(tmp_path, simulator.openai)
-    simulator.faults({"kind": "slow", "seconds": 0.02})
-    process = cli.begin("run", suite, "--out", "run")
-    wait_for_records(tmp_path / "run", 5, process)
-    process.kill()
-    process.communicate()
-    reported = cli("report", "run")
-    assert reported.code == ExitCode.INFRASTRUCTURE, reported.err
-    assert "UNFINISHED" in reported.out
-    assert "of 40 trials" in reported.out
+    assert sum(asked(simulator).values()) <= 40 + CONCURRENCY
 
 
 def test_a_report_of_damaged_records_is_no_pass(
     cli: Command, simulator: Simulated, tmp_path: Path
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai, "gates: [pass_rate >= 0]\n")
-    assert cli("run", suite, "--out", "run").code == ExitCode.OK
-    path = tmp_path / "run" / "records.jsonl"
+    run_requests(suite, out=tmp_path / "run")
+    path = tmp_path / "run" / RECORDS
     lines = path.read_bytes().splitlines(keepends=True)
     spoilt = [lines[0].replace(b'"case"', b'"cAse"'), *lines[1:]]
     for kept, said in ((lines[:3], "3 of 40 trials"), (spoilt, "39 of 40 trials")):
@@ -140,17 +100,14 @@ def test_a_run_whose_records_are_cut_under_it_is_not_green(
     cli: Command, simulator: Simulated, tmp_path: Path
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai, "gates: [pass_rate >= 0]\n")
-    simulator.faults({"kind": "slow", "seconds": 0.5})
-    process = cli.begin("run", suite, "--out", "run", "--concurrency", "2")
-    wait_for_records(tmp_path / "run", 3, process)
-    os.truncate(tmp_path / "run" / "records.jsonl", 0)
-    assert process.wait(60) == ExitCode.INFRASTRUCTURE, process.communicate()
-    process.communicate()
+    cut = After(3, lambda: os.truncate(tmp_path / "run" / RECORDS, 0))
+    with pytest.raises(InfrastructureError, match=RECORDS):
+        run_requests(suite, out=tmp_path / "run", overrides=Overrides(concurrency=2), display=cut)
     assert len(simulator.requests()) < 40
     assert cli("report", "run").code == ExitCode.INFRASTRUCTURE
 
 
-@pytest.mark.parametrize(("concurrency", "budget", "cases"), [(4, 0.001, 10), (64, 0.027, 300)])
+@pytest.mark.parametrize(("concurrency", "budget", "cases"), [(4, 0.001, 10), (24, 0.0101, 100)])
 def test_a_budget_is_never_overshot_and_a_larger_one_goes_on(
     cli: Command, simulator: Simulated, tmp_path: Path, concurrency: int, budget: float, cases: int
 ) -> None:
@@ -159,7 +116,7 @@ def test_a_budget_is_never_overshot_and_a_larger_one_goes_on(
     trials = 4 * cases
     run = f"run: {{concurrency: {concurrency}, budget: ${budget}}}\n"
     suite = write_sums(tmp_path, simulator.openai, run, cases)
-    simulator.faults(SLOW)
+    simulator.faults({**SLOW, "requests": [f"1-{concurrency}"]}, {"kind": "slow", "seconds": 0.02})
     ended = cli("run", suite, "--out", "run")
     assert ended.code == ExitCode.BUDGET, ended.err
     assert f"the budget of ${budget} is exhausted" in ended.out
@@ -176,9 +133,9 @@ def test_a_budget_is_never_overshot_and_a_larger_one_goes_on(
     assert in_flight is not None and in_flight >= concurrency / 2, (
         "the budget was not met by many at once"
     )
-    again = cli("resume", "run")
-    assert again.code == ExitCode.BUDGET, again.err
-    assert cli("resume", "run", "--budget", "$1").code == ExitCode.OK
+    simulator.faults()
+    assert resume_requests(tmp_path / "run").codes == (ExitCode.BUDGET,)
+    assert resume_requests(tmp_path / "run", budget=Decimal(1)).codes == ()
     assert_complete(tmp_path / "run", trials)
 
 
@@ -186,7 +143,7 @@ def test_a_budget_counts_at_the_dearer_price_where_prices_changed(
     cli: Command, simulator: Simulated, tmp_path: Path
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 2, budget: $0.001}\n")
-    assert cli("run", suite, "--out", "run").code == ExitCode.BUDGET
+    assert run_requests(suite, out=tmp_path / "run").codes == (ExitCode.BUDGET,)
     sent = len(simulator.requests())
     suite.write_text(suite.read_text().replace("{input: 1, output: 2}", "{input: 0, output: 3}"))
     resumed = cli("resume", "run")
@@ -199,7 +156,7 @@ def test_a_run_of_a_changed_suite_is_not_resumed_but_its_answers_are_reused(
     cli: Command, simulator: Simulated, tmp_path: Path
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai)
-    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "run")
     suite.write_text(suite.read_text().replace("number only.", "number alone."))
     refused = cli("resume", "run")
     assert refused.code == ExitCode.USAGE
@@ -213,17 +170,16 @@ def test_a_run_of_a_changed_suite_is_not_resumed_but_its_answers_are_reused(
 
 
 def test_what_answers_of_unknown_cost_may_have_cost_is_gone_from_a_resumed_budget(
-    cli: Command, simulator: Simulated, tmp_path: Path
+    simulator: Simulated, tmp_path: Path
 ) -> None:
     """Streams that break off tell no usage: each counts as its reservation, in the next session as
     in this one."""
     simulator.faults({"kind": "cut", "how": "clean", "after": 2})
     suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 1, budget: $0.002}\n")
-    first = cli("run", suite, "--out", "run")
-    assert first.code == ExitCode.BUDGET, first.err
+    assert run_requests(suite, out=tmp_path / "run").codes == (ExitCode.BUDGET,)
     assert 1 <= len(simulator.requests()) < 40
     simulator.forget()
-    assert cli("resume", "run").code == ExitCode.BUDGET
+    assert resume_requests(tmp_path / "run").codes == (ExitCode.BUDGET,)
     assert simulator.requests() == []
 
 
@@ -232,7 +188,7 @@ def test_answers_of_another_format_at_the_same_address_are_not_reused(
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai)
     suite.write_text(suite.read_text().replace(", seed: 7", ""))
-    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "run")
     suite.write_text(suite.read_text().replace("provider: openai,", "provider: openai-responses,"))
     replayed = cli("run", suite, "--out", "again", "--replay", "run")
     assert (replayed.code, "0 reused, 40 new" in replayed.err) == (ExitCode.OK, True), replayed.err
@@ -243,7 +199,7 @@ def test_offline_ci_answers_from_a_run_and_names_what_is_missing(
 ) -> None:
     gates = "gates: ['pass_rate{prompt=terse} >= 0', 'pass_rate{prompt=strict} >= 0']\n"
     suite = write_sums(tmp_path, simulator.openai, gates)
-    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "run")
     simulator.forget()
     assert cli("run", suite, "--out", "offline", "--replay-only", "run").code == ExitCode.OK
     suite.write_text(suite.read_text().replace("number only.", "number alone."))
@@ -281,7 +237,9 @@ def test_a_wrong_api_key_stops_the_target_at_once(tmp_path: Path, simulator: Sim
     assert "because it would fail the same way" in ended.out
     assert len(simulator.requests()) <= 16
     simulator.faults()
-    assert cli("resume", "run").code == ExitCode.OK
+    assert resume_requests(tmp_path / "run").codes == ()
+    last = {record.key: record.error for record in read_records(tmp_path / "run")}
+    assert list(last.values()) == [None] * 40
 
 
 def test_errors_are_counted_apart_and_never_as_zero(
@@ -310,13 +268,13 @@ def test_the_error_budget_fails_the_run(cli: Command, simulator: Simulated, tmp_
 
 
 def test_what_can_be_retried_is_and_every_attempt_is_recorded(
-    cli: Command, simulator: Simulated, tmp_path: Path
+    simulator: Simulated, tmp_path: Path
 ) -> None:
-    suite = write_sums(tmp_path, simulator.openai)
+    suite = write_sums(tmp_path, simulator.openai, cases=2)
     simulator.faults(
         {"kind": "status", "status": 429, "headers": {"retry-after": "0"}, "requests": [1, 2, 3]}
     )
-    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    assert run_requests(suite, out=tmp_path / "run").codes == ()
     attempts = [record.exchanges[0].response.attempts for record in read_records(tmp_path / "run")]
-    assert sum(len(each) for each in attempts) == len(simulator.requests()) == 43
+    assert sum(len(each) for each in attempts) == len(simulator.requests()) == 11
     assert [each.status for tries in attempts for each in tries].count(429) == 3

@@ -16,18 +16,18 @@ from msgspec.structs import replace
 
 from harness.app.python_api import resume
 from harness.app.report import load_run
-from harness.app.run import Silent
+from harness.app.run import Silent, resume_requests, run_requests
 from harness.engine.loop_monitor import STALL, LoopMonitor
 from harness.errors import ExitCode, UsageError
 from harness.model import STALLED, Attempt, Exchange, Marks, Request, Response
 from harness.runs.folder import LOCK, RECORDS, read_manifest, read_records, write_manifest
 from harness.runs.redaction import Redactor
+from tests.end_to_end.moments import wait_for_records
 from tests.end_to_end.suites import write_sums
-from tests.end_to_end.test_stopping import wait_for_records
 from tests.support import Command, Simulated
 
 
-def test_R04_the_next_session_says_that_the_last_one_died(
+def test_R04_a_killed_run_is_reported_as_unfinished_and_the_next_session_says_so(
     cli: Command, simulator: Simulated, tmp_path: Path
 ) -> None:
     simulator.faults({"kind": "slow", "seconds": 0.05})
@@ -36,6 +36,10 @@ def test_R04_the_next_session_says_that_the_last_one_died(
     process.kill()
     process.communicate()
     simulator.faults()
+    reported = cli("report", "run")
+    assert reported.code == ExitCode.INFRASTRUCTURE, reported.err
+    assert "UNFINISHED" in reported.out
+    assert "of 40 trials" in reported.out
     assert "the previous session of this run crashed or was killed" in cli("resume", "run").err
     assert "the previous session of this run crashed or was killed" not in cli("resume", "run").err
 
@@ -44,20 +48,20 @@ def test_R13_another_order_or_a_case_more_reuses_nothing_wrongly(
     cli: Command, simulator: Simulated, tmp_path: Path
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai, "run: {seed: 1}\n")
-    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "run")
     answers = {
         (record.key, record.response and record.response.text)
         for record in read_records(tmp_path / "run")
     }
     simulator.forget()
     write_sums(tmp_path, simulator.openai, "run: {seed: 2}\n")
-    assert cli("resume", "run").code == ExitCode.OK
+    assert resume_requests(tmp_path / "run").codes == ()
     assert simulator.requests() == []
     write_sums(tmp_path, simulator.openai, "run: {seed: 2}\n", cases=11)
     refused = cli("resume", "run")
     assert refused.code == ExitCode.USAGE
     assert "cases of sums" in refused.err
-    assert cli("run", suite, "--out", "more", "--replay", "run").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "more", replay=tmp_path / "run")
     assert len(simulator.requests()) == 4
     assert answers < {
         (record.key, record.response and record.response.text)
@@ -65,37 +69,33 @@ def test_R13_another_order_or_a_case_more_reuses_nothing_wrongly(
     }
 
 
-def test_C02_repeats_are_asked_each_for_itself(
-    cli: Command, simulator: Simulated, tmp_path: Path
-) -> None:
+def test_C02_repeats_are_asked_each_for_itself(simulator: Simulated, tmp_path: Path) -> None:
     suite = write_sums(tmp_path, simulator.openai, "repeats: 5\n", cases=1)
-    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "run")
     assert len(simulator.requests()) == 20
     simulator.forget()
-    assert cli("run", suite, "--out", "again", "--replay", "run").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "again", replay=tmp_path / "run")
+    assert len(list(read_records(tmp_path / "again"))) == 20
     assert simulator.requests() == []
 
 
-def test_C03_an_error_or_a_cut_is_never_replayed(
-    cli: Command, simulator: Simulated, tmp_path: Path
-) -> None:
-    suite = write_sums(
-        tmp_path, simulator.openai, "run: {retries: 0, max_error_rate: 100%}\n", cases=1
-    )
+def test_C03_an_error_or_a_cut_is_never_replayed(simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai, "run: {retries: 0}\n", cases=1)
     simulator.faults({"kind": "cut", "how": "clean"})
-    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "run")
+    assert all(record.error for record in read_records(tmp_path / "run"))
     simulator.faults()
     simulator.forget()
-    assert cli("run", suite, "--out", "again", "--replay", "run").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "again", replay=tmp_path / "run")
     assert len(simulator.requests()) == 4
 
 
 def test_C06_a_replayed_answer_is_neither_latency_nor_spending(
-    cli: Command, simulator: Simulated, tmp_path: Path
+    simulator: Simulated, tmp_path: Path
 ) -> None:
     suite = write_sums(tmp_path, simulator.openai)
-    assert cli("run", suite, "--out", "run").code == ExitCode.OK
-    assert cli("run", suite, "--out", "again", "--replay", "run").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "run")
+    run_requests(suite, out=tmp_path / "again", replay=tmp_path / "run")
     first, second = load_run(tmp_path / "run").trials, load_run(tmp_path / "again").trials
     assert first["latency"].notna().all()
     assert second["latency"].isna().all()
@@ -104,14 +104,12 @@ def test_C06_a_replayed_answer_is_neither_latency_nor_spending(
     assert second["cost"].sum() == pytest.approx(first["cost"].sum())
 
 
-def test_T01_a_jumping_wall_clock_moves_no_duration(
-    cli: Command, simulator: Simulated, tmp_path: Path
-) -> None:
+def test_T01_a_jumping_wall_clock_moves_no_duration(simulator: Simulated, tmp_path: Path) -> None:
     suite = write_sums(tmp_path, simulator.openai)
     jumps = count()
     real = time.time
     with patch("time.time", lambda: real() + (3600 if next(jumps) % 2 else -3600)):
-        assert cli("run", suite, "--out", "run").code == ExitCode.OK
+        run_requests(suite, out=tmp_path / "run")
     latency = load_run(tmp_path / "run").trials["latency"]
     assert ((latency > 0) & (latency < 60)).all()
 
@@ -120,7 +118,8 @@ def test_T02_a_suspended_client_flags_what_it_slept_through(
     cli: Command, simulator: Simulated, tmp_path: Path
 ) -> None:
     simulator.faults({"kind": "slow", "seconds": 0.2})
-    process = cli.begin("run", write_sums(tmp_path, simulator.openai), "--out", "run")
+    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 4}\n", cases=3)
+    process = cli.begin("run", suite, "--out", "run")
     wait_for_records(tmp_path / "run", 3, process)
     process.send_signal(signal.SIGSTOP)
     time.sleep(STALL * 1.5)
@@ -134,7 +133,7 @@ def test_T02_a_suspended_client_flags_what_it_slept_through(
     ]
     assert stalled
     assert f"The latency of {len(stalled)} answer" in out
-    assert load_run(tmp_path / "run").trials["latency"].notna().sum() == 40 - len(stalled)
+    assert load_run(tmp_path / "run").trials["latency"].notna().sum() == 12 - len(stalled)
 
 
 def test_T02_only_what_was_under_way_is_flagged() -> None:
@@ -164,32 +163,28 @@ def test_T02_only_what_was_under_way_is_flagged() -> None:
     assert earlier.response.flags == ()
 
 
-def test_T03_grading_keeps_off_the_event_loop(
-    cli: Command, simulator: Simulated, tmp_path: Path
-) -> None:
-    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 32}\n")
+def test_T03_grading_keeps_off_the_event_loop(simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai, "run: {concurrency: 32}\n", cases=5)
     suite.write_text(suite.read_text().replace("  - number\n", "  - {python: slow.py:grade}\n"))
     (suite.parent / "slow.py").write_text(
         "import time\ndef grade(answer):\n    end = time.process_time() + 0.05\n"
         "    while time.process_time() < end:\n        pass\n    return True\n"
     )
-    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "run")
     (session,) = read_manifest(tmp_path / "run").sessions
-    # 40 trials × 50 ms of pure computing: on the loop, one slice of it would be a lag of 50 ms at
+    # 20 trials × 50 ms of pure computing: on the loop, one slice of it would be a lag of 50 ms at
     # the median.
     trials = load_run(tmp_path / "run").trials
     assert (trials["passed"] == True).all()  # noqa: E712 — a nullable column
     assert session.in_flight is not None and session.in_flight >= 2
 
 
-def test_T04_failed_requests_are_in_no_percentile(
-    cli: Command, simulator: Simulated, tmp_path: Path
-) -> None:
-    suite = write_sums(tmp_path, simulator.openai, "run: {retries: 0, max_error_rate: 100%}\n")
+def test_T04_failed_requests_are_in_no_percentile(simulator: Simulated, tmp_path: Path) -> None:
+    suite = write_sums(tmp_path, simulator.openai, "run: {retries: 0}\n")
     simulator.faults(
         {"kind": "status", "status": 500, "requests": ["1-20"]}, {"kind": "slow", "seconds": 0.2}
     )
-    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "run")
     latency = load_run(tmp_path / "run").trials["latency"].dropna()
     assert len(latency) == 20
     assert latency.min() > 0.19
@@ -198,7 +193,7 @@ def test_T04_failed_requests_are_in_no_percentile(
 def test_R10_a_run_that_is_being_written_is_left_as_it_is(
     cli: Command, simulator: Simulated, tmp_path: Path
 ) -> None:
-    assert cli("run", write_sums(tmp_path, simulator.openai), "--out", "run").code == ExitCode.OK
+    run_requests(write_sums(tmp_path, simulator.openai), out=tmp_path / "run")
     simulator.forget()
     manifest = (tmp_path / "run" / "manifest.json").read_bytes()
     with (tmp_path / "run" / LOCK).open() as lock:
@@ -210,12 +205,12 @@ def test_R10_a_run_that_is_being_written_is_left_as_it_is(
 
 
 def test_R10_what_another_process_did_meanwhile_is_not_done_again(
-    cli: Command, simulator: Simulated, tmp_path: Path
+    simulator: Simulated, tmp_path: Path
 ) -> None:
     """The other one went on with the run, and ended, between our reading of the folder and our
     lock."""
     suite = write_sums(tmp_path, simulator.openai)
-    assert cli("run", suite, "--out", "run").code == ExitCode.OK
+    run_requests(suite, out=tmp_path / "run")
     lines = (tmp_path / "run" / RECORDS).read_bytes()
     (tmp_path / "run" / RECORDS).write_bytes(lines[: lines.index(b"\n") + 1])
     simulator.forget()
