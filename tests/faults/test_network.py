@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from harness.app.run import resume_requests, run_requests
 from harness.errors import ExitCode
 from harness.model import Response
 from harness.runs.folder import read_manifest, read_records
@@ -32,6 +33,7 @@ from harness.simulator.server.config import Config
 from harness.transport.http import errors as transport_errors
 from harness.transport.http.dialing import shared_ssl_context
 from harness.transport.send import Send
+from tests.end_to_end.moments import wait_for_records
 from tests.faults.rows import background, row, write_suite
 from tests.faults.stack import asking, faster, kinds, run, send_all, stack
 from tests.support import Command, Simulated
@@ -280,15 +282,15 @@ def test_a_refused_api_key_stops_its_target_and_no_other(
 @row("N05-refused-for-itself")
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_refusal_after_answers_is_that_trials_error(
-    cli: Command, simulator: Simulated, tmp_path: Path, status: int
+    simulator: Simulated, tmp_path: Path, status: int
 ) -> None:
     """A guardrail or one missing resource refuses three requests; every other case is answered."""
     suite = write_suite(tmp_path, CASES, "concurrency: 2", tiny=simulator.openai)
     simulator.faults({"kind": "status", "status": status, "requests": ["20-22"]})
-    ended = cli("run", suite, "--out", "run")
+    finished = run_requests(suite, out=tmp_path / "run")
     assert len(simulator.requests()) == len(CASES)
     assert sum(record.error is not None for record in read_records(tmp_path / "run")) == 3
-    assert "stopped:" not in ended.out
+    assert finished.stopped == ()
 
 
 @row("N09-skipped")
@@ -686,8 +688,7 @@ def test_a_server_that_dies_and_comes_back_on_its_port(cli: Command, tmp_path: P
 
         def disturb() -> None:
             wait_for_records(tmp_path / "run", 8)
-            first.kill()
-            time.sleep(1)
+            first.kill()  # the other takes a while to start
             second.enter_context(simulator_at(port))
 
         run_disturbed(
@@ -700,7 +701,7 @@ def test_a_server_that_dies_and_comes_back_on_its_port(cli: Command, tmp_path: P
 def test_a_server_that_stays_away_is_given_up_and_its_trials_are_owed(
     cli: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transport_errors, "GIVEN_UP_AFTER", 2.0)
+    monkeypatch.setattr(transport_errors, "GIVEN_UP_AFTER", 0.5)
     with closed_port() as place:
         port = place.partition(":")[2]
     suite = write_suite(tmp_path, CASES, HURRIED, tiny=f"http://{place}/v1")
@@ -718,7 +719,7 @@ def test_a_server_that_stays_away_is_given_up_and_its_trials_are_owed(
     assert len(cut) <= 4, "the answers the server was giving when it died: one a slot"
     assert len(errors) - len(cut) <= 8, "no more than were open when it was given up"
     with simulator_at(port):
-        assert cli("resume", "run").code == ExitCode.OK
+        assert resume_requests(tmp_path / "run").codes == ()
     last = {record.key: record.error for record in read_records(tmp_path / "run")}
     assert list(last.values()) == [None] * len(CASES)
 
@@ -754,15 +755,6 @@ def simulator_at(port: str) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.kill()
-
-
-def wait_for_records(folder: Path, count: int) -> None:
-    """Return once `count` records are written."""
-    deadline = time.monotonic() + 60
-    records = folder / "records.jsonl"
-    while not records.exists() or records.read_bytes().count(b"\n") < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def assert_all_answered(folder: Path, met: str) -> None:
