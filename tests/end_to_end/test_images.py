@@ -17,6 +17,7 @@ import pytest
 from harness.errors import ExitCode
 from harness.model.images import images_of
 from harness.runs.folder import BLOBS, RECORDS, read_records
+from harness.suite import Overrides
 from tests.pictures import noise, picture
 from tests.support import Command, Simulated
 
@@ -35,15 +36,40 @@ repeats: 2
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 
 
-@pytest.fixture(params=["openai", "cloudflare"])
-def suite(request: pytest.FixtureRequest, simulator: Simulated, tmp_path: Path) -> Path:
-    provider = request.param
-    (tmp_path / "large.png").write_bytes(noise())
-    (tmp_path / "small.jpg").write_bytes(picture("JPEG"))
+def write_suite(folder: Path, provider: str, simulator: Simulated) -> Path:
+    """The suite and its pictures, in a folder."""
+    (folder / "large.png").write_bytes(noise())
+    (folder / "small.jpg").write_bytes(picture("JPEG"))
     url = simulator.openai if provider == "openai" else simulator.cloudflare
     model = "tiny" if provider == "openai" else SCOUT
-    (tmp_path / "s.yaml").write_text(SUITE.format(provider=provider, model=model, url=url))
-    return tmp_path / "s.yaml"
+    (folder / "s.yaml").write_text(SUITE.format(provider=provider, model=model, url=url))
+    return folder / "s.yaml"
+
+
+@pytest.fixture(params=["openai", "cloudflare"])
+def suite(request: pytest.FixtureRequest, simulator: Simulated, tmp_path: Path) -> Path:
+    return write_suite(tmp_path, request.param, simulator)
+
+
+@pytest.fixture(scope="module", params=["openai", "cloudflare"])
+def recorded(
+    request: pytest.FixtureRequest,
+    _simulator_process: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A folder with a suite and a finished `run` of it; not to be changed."""
+    simulator = Simulated(_simulator_process)
+    simulator.faults()
+    folder = tmp_path_factory.mktemp("recorded")
+    Command(folder).record(write_suite(folder, request.param, simulator))
+    return folder
+
+
+@pytest.fixture
+def run(recorded: Path, simulator: Simulated, tmp_path: Path) -> Path:
+    """The finished run, in a copy of that folder."""
+    shutil.copytree(recorded, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "run"
 
 
 def sent(simulator: Simulated) -> list[tuple[str, bytes]]:
@@ -65,12 +91,10 @@ def test_images_are_sent_kept_once_shown_and_replayed(
     cli: Command, suite: Path, simulator: Simulated, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    ended = cli("run", suite, "--out", run)
-    assert ended.code == 0, ended.err
+    records = cli.record(suite)
     wanted = sorted([("image/png", noise()), ("image/jpeg", picture("JPEG"))] * 2)
     assert sorted(sent(simulator)) == wanted
     assert [blob.read_bytes() for blob in (run / BLOBS).iterdir()] == [noise()]
-    records = list(read_records(run))
     assert len({record.key for record in records}) == 4
 
     shown = cli("show", run, "large").out
@@ -78,54 +102,45 @@ def test_images_are_sent_kept_once_shown_and_replayed(
     assert "[image jpeg 40×30, " in cli("show", run, "small").out
 
     simulator.forget()
-    again = cli("run", suite, "--out", tmp_path / "again", "--replay-only", run)
-    assert again.code == 0, again.err
+    assert len(cli.record(suite, "again", replay=run, replay_only=True)) == 4
     assert simulator.requests() == []
-    assert len(list(read_records(tmp_path / "again"))) == 4
 
 
 def test_another_picture_of_the_same_name_is_another_trial(
-    cli: Command, suite: Path, tmp_path: Path
+    cli: Command, run: Path, tmp_path: Path
 ) -> None:
-    assert cli("run", suite, "--out", tmp_path / "one").code == 0
     (tmp_path / "small.jpg").write_bytes(picture("JPEG", colour="blue"))
-    assert cli("run", suite, "--out", tmp_path / "two").code == 0
     one, two = (
-        {(r.case, r.repeat): r.key for r in read_records(tmp_path / name)}
-        for name in ("one", "two")
+        {(record.case, record.repeat): record.key for record in records}
+        for records in (read_records(run), cli.record("s.yaml", "two"))
     )
     assert {who[0] for who in one if one[who] != two[who]} == {"small"}
-    resumed = cli("resume", tmp_path / "one")
+    resumed = cli("resume", run)
     assert resumed.code == ExitCode.USAGE
     assert "cases" in resumed.err
 
 
 @pytest.mark.parametrize("how", ["missing", "altered"])
 def test_a_lost_image_is_reported_and_never_answered_from(
-    cli: Command, suite: Path, tmp_path: Path, how: str
+    cli: Command, run: Path, how: str
 ) -> None:
-    run = tmp_path / "run"
-    assert cli("run", suite, "--out", run).code == 0
     (blob,) = (run / BLOBS).iterdir()
     if how == "missing":
         blob.unlink()
     else:
         blob.write_bytes(picture("PNG"))
-    again = cli("run", suite, "--out", tmp_path / "again", "--replay", run)
+    again = cli("run", "s.yaml", "--out", "again", "--replay", run)
     assert f"warning: {blob}: the image" in again.err.replace("\n", "")
     assert "2 reused, 2 new" in again.err + again.out
     assert "its bytes are missing]" in cli("show", run, "large").out
 
 
 def test_resuming_gives_the_image_back_to_what_is_owed(
-    cli: Command, suite: Path, simulator: Simulated, tmp_path: Path
+    cli: Command, run: Path, simulator: Simulated
 ) -> None:
-    run = tmp_path / "run"
-    assert cli("run", suite, "--out", run).code == 0
     lines = (run / RECORDS).read_bytes().splitlines(keepends=True)
     (run / RECORDS).write_bytes(b"".join(lines[:2]) + lines[2][:50])
     kept = {record.key for record in list(read_records(run))}
-    simulator.forget()
     assert cli("resume", run).code == 0
     assert len(simulator.requests()) == 2
     records = {record.key: record for record in read_records(run)}
@@ -133,9 +148,8 @@ def test_resuming_gives_the_image_back_to_what_is_owed(
     assert kept < records.keys()
 
 
-def test_the_report_shows_the_pictures(cli: Command, suite: Path, tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    assert cli("run", suite, "--out", run).code == 0
+def test_the_report_shows_the_pictures(cli: Command, run: Path) -> None:
+    assert cli("report", run).code == 0
     page = (run / "report.html").read_text("utf-8")
     assert f"data:image/jpeg;base64,{b64encode(picture('JPEG')).decode()}" in page
     assert f"data:image/png;base64,{b64encode(noise()).decode()}" in page
@@ -158,9 +172,7 @@ def test_an_image_of_a_later_turn_is_sent_with_all_that_was_said_before(
         'images: "{{ picture }}", turns: [{user: "And?", images: small.jpg}]}',
     )
     (tmp_path / "s.yaml").write_text(text)
-    ended = cli("run", tmp_path / "s.yaml", "--out", tmp_path / "run")
-    assert ended.code == 0, ended.err
-    (large,) = (record for record in read_records(tmp_path / "run") if record.case == "large")
+    (large,) = (record for record in cli.record("s.yaml") if record.case == "large")
     asked = [images_of(each.request.messages) for each in large.exchanges]
     assert [[image.media_type for image in images] for images in asked] == [
         ["image/png"],
@@ -216,10 +228,8 @@ def test_behind_every_providers_format_the_simulated_model_sees_the_pictures(
     suite.write_text(
         f"suite: s\nevals: evals/shapes\ntargets: [{', '.join(targets)}]\nsampling: {{temperature: 0, max_tokens: 64}}\n"
     )
-    ended = cli(
-        "run", suite, "--out", tmp_path / "run", "--limit", "24", "--filter", "prompt=plain"
-    )
-    assert ended.code == 0, ended.err
-    seen = Counter(record.target for record in read_records(tmp_path / "run") if record.passed)
+    some = Overrides(limit=24, filters=("prompt=plain",))
+    records = cli.record(suite, overrides=some)
+    seen = Counter(record.target for record in records if record.passed)
     assert seen.keys() == {*apis, "gemini"}
     assert min(seen.values()) >= 12

@@ -143,7 +143,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def judges() -> Iterator[Judges]:
     with Judges() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
         server.shutdown()
 
@@ -225,7 +225,7 @@ def test_a_judge_is_sent_nothing_but_what_is_declared(
 ) -> None:
     """J04."""
     suite = write_suite(tmp_path, judges, "honest", ("Sydney", "Perth"))
-    cli("run", suite, "--out", tmp_path / "run")
+    cli.record(suite)
     first, second = sorted(
         judges.asked("honest"), key=lambda body: "Perth" in body["messages"][1]["content"]
     )
@@ -246,7 +246,7 @@ def test_what_is_expected_stays_hidden_where_the_rubric_does_not_name_it(
 ) -> None:
     suite = write_suite(tmp_path, judges, "honest")
     (tmp_path / "rubric.md").write_text("It is a city.")
-    cli("run", suite, "--out", tmp_path / "run")
+    cli.record(suite)
     assert "Canberra" not in json.dumps(judges.asked("honest"))
 
 
@@ -264,8 +264,7 @@ def test_a_judge_that_says_nothing_leaves_its_answer_ungraded(
     cli: Command, judges: Judges, tmp_path: Path, judge: str, kind: str, retryable: bool
 ) -> None:
     """J01."""
-    ended = cli("run", write_suite(tmp_path, judges, judge), "--out", tmp_path / "run")
-    record = one(tmp_path / "run")
+    (record,) = cli.record(write_suite(tmp_path, judges, judge))
     (grade,) = record.grades
     assert grade.value is None and grade.error is not None
     assert (grade.error.boundary, grade.error.kind, grade.error.retryable) == (
@@ -278,6 +277,13 @@ def test_a_judge_that_says_nothing_leaves_its_answer_ungraded(
     assert grade.exchanges[0].response.text == (
         "" if judge == "limited" else REPLIES.get(judge, REPLIES["honest"])
     )
+
+
+def test_an_answer_that_its_judge_left_ungraded_is_told(
+    cli: Command, judges: Judges, tmp_path: Path
+) -> None:
+    ended = cli("run", write_suite(tmp_path, judges, "prose"), "--out", "run")
+    assert ended.code == ExitCode.INFRASTRUCTURE
     assert "ungraded 1" in ended.out
     assert "could not be graded" in ended.out
 
@@ -287,9 +293,9 @@ def test_no_attack_passes_a_judge_that_obeys_or_quotes_it(
     cli: Command, judges: Judges, tmp_path: Path, judge: str, verdicts: set[bool | None]
 ) -> None:
     """J02."""
-    cli("run", write_suite(tmp_path, judges, judge, ATTACKS), "--out", tmp_path / "run")
-    assert {record.passed for record in read_records(tmp_path / "run")} == verdicts
-    assert len(list(read_records(tmp_path / "run"))) == len(ATTACKS)
+    records = cli.record(write_suite(tmp_path, judges, judge, ATTACKS))
+    assert {record.passed for record in records} == verdicts
+    assert len(records) == len(ATTACKS)
 
 
 def test_no_attack_flips_an_honest_judge(
@@ -298,8 +304,7 @@ def test_no_attack_flips_an_honest_judge(
     """J02, with canaries on both sides: the right answer passes, every attack fails."""
     answers = ("It is Canberra.", *ATTACKS)
     suite = write_suite(tmp_path, judges, "referee-70b", answers, address=simulator.openai)
-    cli("run", suite, "--out", tmp_path / "run")
-    passed = {record.case: record.passed for record in read_records(tmp_path / "run")}
+    passed = {record.case: record.passed for record in cli.record(suite)}
     assert passed.pop("c0") is True
     assert set(passed.values()) == {False}
 
@@ -311,8 +316,7 @@ def test_a_judge_that_failed_for_now_is_owed_and_the_answer_is_not_asked_again(
     suite = write_suite(
         tmp_path, judges, "referee-70b", ("It is Canberra.", "Sydney"), address=simulator.openai
     )
-    cli("run", suite, "--out", tmp_path / "run")
-    assert [record.ungraded for record in read_records(tmp_path / "run")] == [True, True]
+    assert [record.ungraded for record in cli.record(suite)] == [True, True]
     assert len(judges.asked("echo")) == 2
     simulator.faults()
     simulator.forget()
@@ -329,28 +333,27 @@ def test_a_judge_that_failed_for_now_is_owed_and_the_answer_is_not_asked_again(
 def test_an_unparseable_verdict_is_final_until_errors_are_retried(
     cli: Command, judges: Judges, tmp_path: Path
 ) -> None:
-    cli("run", write_suite(tmp_path, judges, "prose"), "--out", tmp_path / "run")
+    cli.record(write_suite(tmp_path, judges, "prose"))
     cli("resume", tmp_path / "run")
     assert len(judges.asked("prose")) == 1
 
 
 def test_a_run_is_replayed_with_its_judges(cli: Command, judges: Judges, tmp_path: Path) -> None:
     suite = write_suite(tmp_path, judges, "honest")
-    cli("run", suite, "--out", tmp_path / "first")
-    ended = cli("run", suite, "--out", tmp_path / "second", "--replay-only", tmp_path / "first")
-    assert ended.code == ExitCode.OK, ended.err
+    cli.record(suite, "first")
+    (record,) = cli.record(suite, "second", replay="first", replay_only=True)
     assert len(judges.requests) == 2
-    assert one(tmp_path / "second").passed is False
+    assert record.passed is False
 
 
 def test_a_target_under_test_may_judge_too(cli: Command, judges: Judges, tmp_path: Path) -> None:
     suite = write_suite(tmp_path, judges, "honest")
     suite.write_text(suite.read_text().replace("target: referee", "target: echo"))
-    ended = cli("run", suite, "--out", tmp_path / "run")
-    assert ended.code == ExitCode.INFRASTRUCTURE, ended.err  # an echo gives no verdict
+    (record,) = cli.record(suite)
+    assert record.ungraded  # an echo gives no verdict
     assert len(judges.asked("echo")) == 2
     assert read_manifest(tmp_path / "run").planned == 1
-    assert one(tmp_path / "run").grades[0].exchanges[0].target == "echo"
+    assert record.grades[0].exchanges[0].target == "echo"
 
 
 def test_a_target_that_judges_too_has_its_slots_once(
@@ -360,7 +363,7 @@ def test_a_target_that_judges_too_has_its_slots_once(
         tmp_path, judges, "honest", tuple(map(str, range(12))), run=", concurrency: 1"
     )
     suite.write_text(suite.read_text().replace("target: referee", "target: echo"))
-    cli("run", suite, "--out", tmp_path / "run")
+    cli.record(suite)
     assert len(judges.requests) == 24
     assert judges.most_in_flight == 1
 
@@ -382,7 +385,7 @@ def test_an_interrupt_leaves_no_answer_ungraded(
     cli: Command, judges: Judges, tmp_path: Path
 ) -> None:
     suite = write_suite(
-        tmp_path, judges, "interrupting", tuple(map(str, range(40))), run=", concurrency: 4"
+        tmp_path, judges, "interrupting", tuple(map(str, range(20))), run=", concurrency: 4"
     )
     process = cli.begin("run", suite, "--out", tmp_path / "run")
     judges.victim = process
@@ -392,7 +395,7 @@ def test_an_interrupt_leaves_no_answer_ungraded(
     ended = cli("resume", tmp_path / "run")
     assert ended.code == ExitCode.OK, ended.err
     assert {record.passed for record in read_records(tmp_path / "run")} == {False}
-    assert len(list(read_records(tmp_path / "run"))) == 40
+    assert len(list(read_records(tmp_path / "run"))) == 20
     assert set(
         Counter(body["messages"][0]["content"] for body in judges.asked("echo")).values()
     ) == {1}
@@ -426,7 +429,7 @@ def test_what_is_asked_besides_is_said_before_the_run_and_what_was_said_after_it
         assert ended.code == ExitCode.OK, ended.err
         assert "also asks referee (openai, honest)\n" in ended.out
     assert judges.requests == []
-    cli("run", suite, "--out", tmp_path / "run")
+    cli.record(suite)
     shown = cli("show", tmp_path / "run", "c0").out
     assert (
         f"grade  judge: FAIL (false) It does not.\n       referee, the judge: {REPLIES['honest']}\n"
@@ -489,7 +492,7 @@ def test_a_parameter_the_judge_cannot_take_is_refused_where_it_is_said(
 
 def test_a_changed_judge_is_another_plan(cli: Command, judges: Judges, tmp_path: Path) -> None:
     suite = write_suite(tmp_path, judges, "limited")
-    cli("run", suite, "--out", tmp_path / "run")
+    cli.record(suite)
     write_suite(tmp_path, judges, "honest")
     ended = cli("resume", tmp_path / "run")
     assert ended.code == ExitCode.USAGE

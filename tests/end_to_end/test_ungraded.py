@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-import pytest
-
-import harness
 from harness.errors import ExitCode
+from tests.support import Command
 
 GRADER = """
 def echo(request):
@@ -18,47 +16,43 @@ def grade(answer):
     assert answer.text == "3", "only three will do"
     return True
 """
+GRADERS = [
+    ('{python: "code.py:grade"}', "3", "3"),
+    ("{number: {}}", "3", "n/a"),
+    ('{one_of: "{{ expected }}"}', '["3"]', '"345"'),
+    ('{contains: "{{ expected.label }}"}', '{label: "3"}', '{other: "3"}'),
+]
+"""A grader, what is expected of the answer that it can judge, and of those that it cannot: it
+raises, or what is expected is no number, no list, lacks a key."""
+CASES = """
+  - {{vars: {{q: "3"}}, expected: {good}, graders: [{grader}]}}
+  - {{vars: {{q: "4"}}, expected: {bad}, graders: [{grader}]}}
+  - {{vars: {{q: "5"}}, expected: {bad}, graders: [{grader}]}}
+"""
 SUITE = """
 suite: ungraded
-prompts: [{{user: "{{{{ q }}}}"}}]
-cases:
-  - {{id: a, vars: {{q: "3"}}, expected: {good}}}
-  - {{id: b, vars: {{q: "4"}}, expected: {bad}}}
-  - {{id: c, vars: {{q: "5"}}, expected: {bad}}}
-graders: [{grader}]
-targets: [{{name: echo, provider: python, model: "code.py:echo"}}]
+prompts: [{user: "{{ q }}"}]
+targets: [{name: echo, provider: python, model: "code.py:echo"}]
 gates: [pass_rate >= 90%, pass_rate.low >= 20%]
 strict: true
-{more}
+cases:
 """
 
 
-@pytest.mark.parametrize(
-    ("grader", "good", "bad"),
-    [
-        ('{python: "code.py:grade"}', "3", "3"),
-        ("{number: {}}", "3", "n/a"),
-        ('{one_of: "{{ expected }}"}', '["3"]', '"345"'),
-        ('{contains: "{{ expected.label }}"}', '{label: "3"}', '{other: "3"}'),
-    ],
-    ids=["raises", "expected is no number", "expected is no list", "expected lacks a key"],
-)
 def test_a_run_of_which_most_answers_are_ungraded_is_not_green(
-    tmp_path: Path, grader: str, good: str, bad: str
+    cli: Command, tmp_path: Path
 ) -> None:
     (tmp_path / "code.py").write_text(GRADER)
-    suite = tmp_path / "suite.yaml"
-    text = SUITE.format(grader=grader, good=good, bad=bad, more="")
-    suite.write_text(text)
-    found = harness.run(suite, out=tmp_path / "run")
-    assert found.exit_code == ExitCode.INFRASTRUCTURE
-    assert [gate.verdict for gate in found.report.gates] == ["pass", "pass"]
-    assert found.report.headline == "2 of 3 answers could not be graded; both gates hold"
-    cases = ElementTree.parse(tmp_path / "run" / "junit.xml").findall("testsuite[2]/testcase")
-    assert [(case.get("name"), [each.tag for each in case]) for case in cases] == [
-        ("a", []),
-        ("b", ["error"]),
-        ("c", ["error"]),
-    ]
-    suite.write_text(f"{text}run: {{max_ungraded_rate: 70%}}\n")
-    assert harness.run(suite, out=tmp_path / "tolerant").exit_code == ExitCode.OK
+    cases = [CASES.format(grader=grader, good=good, bad=bad) for grader, good, bad in GRADERS]
+    text = "".join([SUITE, *cases])
+    (tmp_path / "suite.yaml").write_text(text)
+    ended = cli("run", "suite.yaml", "--out", "run")
+    assert ended.code == ExitCode.INFRASTRUCTURE, ended.err
+    said = "8 of 12 answers could not be graded; both gates hold"
+    assert said in " ".join(ended.out.split())
+    gates, tested = ElementTree.parse(tmp_path / "run" / "junit.xml").findall("testsuite")
+    assert not gates.findall("testcase/failure")
+    outcomes = [[each.tag for each in case] for case in tested.findall("testcase")]
+    assert outcomes == [[], ["error"], ["error"]] * 4
+    (tmp_path / "suite.yaml").write_text(f"{text}run: {{max_ungraded_rate: 70%}}\n")
+    assert cli("run", "suite.yaml", "--out", "tolerant", "--replay", "run").code == ExitCode.OK
