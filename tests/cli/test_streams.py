@@ -75,14 +75,14 @@ def test_every_command_has_its_exit_code_whatever_its_streams_are(
         assert "Traceback" not in out + err
 
 
-@pytest.mark.parametrize("columns", ["0", "1", "10", "-5", "wide"])
-def test_a_terminal_of_any_width_will_do(
-    simulator: Simulated, tmp_path: Path, columns: str
-) -> None:
+def test_a_terminal_of_any_width_will_do(simulator: Simulated, tmp_path: Path) -> None:
     suite = write_sums(tmp_path, simulator.openai, cases=1)
-    cli = Command(tmp_path, {"COLUMNS": columns, "LINES": columns, "FORCE_COLOR": "1"})
-    for words in (["run", suite, "--out", "run"], ["report", "run"], ["show", "run", "c0"]):
-        assert cli(*words).code == ExitCode.OK
+    Command(tmp_path).record(suite)
+    for columns in ("0", "1", "10", "-5", "wide"):
+        cli = Command(tmp_path, {"COLUMNS": columns, "LINES": columns, "FORCE_COLOR": "1"})
+        replayed = ["run", suite, "--replay", "run", "--out", f"run {columns}", "--limit", "1"]
+        for words in (replayed, ["report", "run"], ["show", "run", "c0"]):
+            assert cli(*words).code == ExitCode.OK, columns
 
 
 def test_too_little_memory_is_a_sentence_and_loses_no_record(
