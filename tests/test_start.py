@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import harness
+from harness.errors import ExitCode
+from tests.support import Command
 
 ROOT = Path(__file__).parent.parent
 HEAVY = {"pandas", "numpy", "scipy", "matplotlib", "duckdb", "uvicorn", "httpx", "uvloop"}
@@ -61,15 +63,9 @@ def test_importing_the_package_imports_nothing_else() -> None:
 
 
 def test_the_schema_for_editors_is_the_languages() -> None:
-    printed = subprocess.run(
-        [sys.executable, "-m", "harness", "schema"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    printed = Command(ROOT)("schema")
     committed = (ROOT / "suites" / "suite.schema.json").read_text("utf-8")
-    assert printed.stdout == committed, "run: harness schema > suites/suite.schema.json"
+    assert printed.out == committed, "run: harness schema > suites/suite.schema.json"
 
 
 @pytest.mark.parametrize(
@@ -77,10 +73,9 @@ def test_the_schema_for_editors_is_the_languages() -> None:
     sorted(path.name for path in (ROOT / "suites").glob("*.yaml") if path.name != "targets.yaml"),
 )
 def test_every_shipped_suite_is_valid_and_its_reference_answers_pass(suite: str) -> None:
-    words = [sys.executable, "-m", "harness", "validate", f"suites/{suite}", "--references"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("ok\n")
+    ended = Command(ROOT)("validate", f"suites/{suite}", "--references")
+    assert ended.code == ExitCode.OK, ended.err
+    assert ended.out.endswith("ok\n")
 
 
 def test_everything_public_is_there_and_seen_by_completion() -> None:

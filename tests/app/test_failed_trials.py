@@ -6,6 +6,7 @@ from pathlib import Path
 
 from harness.errors import ExitCode
 from harness.runs.folder import read_records
+from harness.suite import Overrides
 from tests.support import Command
 
 GRADER = """
@@ -36,7 +37,7 @@ def test_only_what_failed_is_asked_and_resumed(cli: Command, tmp_path: Path) -> 
     (tmp_path / "check.py").write_text(GRADER, "utf-8")
     suite = tmp_path / "suite.yaml"
     suite.write_text(SUITE, "utf-8")
-    assert cli("run", suite, "--out", "reports/runs/first").code == ExitCode.OK
+    cli.record(suite, "reports/runs/first")
     suite.write_text(SUITE.replace("Please: ", "Kindly: "), "utf-8")  # identity, not content
 
     dry = cli("run", suite, "--failed-of", "latest", "--dry-run", "--filter", "prompt=polite")
@@ -59,8 +60,8 @@ def test_only_what_failed_is_asked_and_resumed(cli: Command, tmp_path: Path) -> 
 def test_a_run_without_failures_selects_nothing(cli: Command, tmp_path: Path) -> None:
     (tmp_path / "check.py").write_text(GRADER, "utf-8")
     (tmp_path / "suite.yaml").write_text(SUITE, "utf-8")
-    assert cli("run", "suite.yaml", "--filter", "id=good", "--out", "good").code == ExitCode.OK
-    assert cli("run", "suite.yaml", "--filter", "id=bad", "--out", "bad").code == ExitCode.OK
+    for name in ("good", "bad"):
+        cli.record("suite.yaml", name, overrides=Overrides(filters=(f"id={name}",)))
     for run, words in (("good", []), ("bad", ["--filter", "id=good"])):
         ended = cli("run", "suite.yaml", "--failed-of", run, *words)
         assert (ended.code, ended.out) == (ExitCode.USAGE, "")

@@ -57,7 +57,7 @@ def test_every_command_that_wants_a_run_takes_latest(cli: Command, tmp_path: Pat
     (tmp_path / "suites").mkdir()
     for name in ("one", "other"):
         (tmp_path / "suites" / f"{name}.yaml").write_text(SUITE.format(name=name), "utf-8")
-        assert cli("run", f"suites/{name}.yaml", "--out", f"reports/runs/{name}").code == 0
+        cli.record(f"suites/{name}.yaml", f"reports/runs/{name}")
     replayed = cli("run", "suites/one.yaml", "--replay", "latest", "--out", "again")
     assert "1 reused" in replayed.err
     for words in (["report", "latest"], ["resume", "latest"], ["show", "latest:one", "sum"]):
@@ -69,7 +69,7 @@ def test_every_command_that_wants_a_run_takes_latest(cli: Command, tmp_path: Pat
 
 def test_a_run_can_be_overwritten_where_it_was(cli: Command, tmp_path: Path) -> None:
     (tmp_path / "suite.yaml").write_text(SUITE.format(name="one"), "utf-8")
-    assert cli("run", "suite.yaml", "--out", "run").code == ExitCode.OK
+    cli.record("suite.yaml")
     refused = cli("run", "suite.yaml", "--out", "run")
     assert refused.code == ExitCode.USAGE
     assert "--overwrite" in refused.err

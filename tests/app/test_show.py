@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from harness.errors import ExitCode
@@ -18,9 +16,11 @@ targets: {name: fast, provider: simulator, model: llama-4-scout, simulator: {ttf
 """
 
 
-@pytest.fixture
-def shown(cli: Command, tmp_path: Path) -> Command:
-    """The command line beside a run of three cases, of which the last fails."""
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Command:
+    """The command line beside a run of three cases, of which the last fails; not to be changed."""
+    tmp_path = tmp_path_factory.mktemp("shown")
+    cli = Command(tmp_path)
     rows = "id,question,expected\n,1 + 1,2\nquot,2 + 2,4\n,3 + 3,7\n"
     (tmp_path / "cases.csv").write_text(rows, "utf-8")
     (tmp_path / "suite.yaml").write_text(SUITE, "utf-8")
@@ -37,13 +37,11 @@ def shown(cli: Command, tmp_path: Path) -> Command:
         ("mails/cases.csv:4", "3 + 3"),
     ],
 )
-def test_a_case_has_the_names_that_reports_print(
-    shown: Command, tmp_path: Path, case: str, question: str
-) -> None:
+def test_a_case_has_the_names_that_reports_print(shown: Command, case: str, question: str) -> None:
     found = shown("show", "run", case)
     assert found.out.count("── user") == 1, found.err
     assert question in found.out
-    assert "mails/cases.csv:4" in (tmp_path / "run" / "report.md").read_text("utf-8")
+    assert "mails/cases.csv:4" in (shown.folder / "run" / "report.md").read_text("utf-8")
 
 
 def test_what_failed_is_shown_at_once(shown: Command) -> None:
