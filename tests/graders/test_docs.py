@@ -15,7 +15,7 @@ import pytest
 from harness.config.diagnostics import Problems
 from harness.config.yaml import parse_yaml
 from harness.graders import Arguments, GraderType, build_graders
-from harness.graders.values.number import read_number
+from harness.graders.values.number_reading import read_number
 from harness.registry import load_plugin as load_registered
 from harness.registry import registered_names
 from harness.suite.load import load_suite

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -11,15 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.graders import Answer, build_graders
-from harness.graders.values.number import (
-    _NUMBER,
+from harness.graders.values.number_grammar import _TAKE_APART, find_numeral
+from harness.graders.values.number_reading import (
     MAX_LENGTH,
+    NumberReading,
     _closing_number,
-    _find_last_number,
+    find_first_number,
+    find_last_number,
     read_exact_number,
     read_number,
 )
 from tests.graders.grading import error_of, grade, spec
+from tests.graders.number_shapes import SHAPES
 
 READINGS = [
     # whole numbers, and where they stand
@@ -87,7 +91,6 @@ READINGS = [
     ("none", None),
     ("H2O", None),
     ("v2", None),
-    ("½", None),
     ("1e99999999999999999999", None),
 ]
 
@@ -98,15 +101,29 @@ def test_the_number_in_a_text(text: str, number: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "text", "number"),
+    [(arguments, *row) for arguments, rows in SHAPES for row in rows],
+)
+def test_the_number_that_a_person_reads(
+    arguments: dict[str, Any], text: str, number: str | None
+) -> None:
+    read = read_number(text, NumberReading(**arguments))
+    assert read == (None if number is None else Fraction(number))
+
+
+@pytest.mark.parametrize(
     ("text", "number"),
     [
         *(("3", "3"), (" -5 ", "-5"), ("−5", "-5"), ("#### 72", "72"), ("25 kg", "25")),
         *(("1,234", "1234"), ("$1,234.50", "1234.5"), ("1'234'567", "1234567"), ("25 %", "25")),
         *(("1e5", "100000"), ("1.2 × 10^5", "120000"), ("10^6", "1000000"), ("一共 42", "42")),
+        *(("3/4", "3/4"), ("1 1/2", "3/2"), (r"\frac{3}{4}", "3/4"), (r"$\dfrac34$", "3/4")),
+        *(("½", "1/2"), ("2½", "5/2"), ("-1/3", "-1/3"), ("1.5 million", "1500000")),
+        *(("$2bn", "2000000000"), ("４２", "42"), ("_42_", "42")),
     ],
 )
 def test_an_expected_number_is_read_as_an_answer_is(text: str, number: str) -> None:
-    assert read_exact_number(text) == read_number(text) == Decimal(number)
+    assert read_exact_number(text) == read_number(text) == Fraction(number)
 
 
 @pytest.mark.parametrize(
@@ -116,13 +133,13 @@ def test_an_expected_number_is_read_as_an_answer_is(text: str, number: str) -> N
         *(
             (each, "is not exactly one number")
             for each in (
-                *("1.234,50", "3/4", "1 1/2", "5 ± 0.1", "25 m^2", r"\frac{3}{4}", "2025-03-04"),
-                *("(1, 2)", "1,23,456", "1,2,3", "2½", "1 234", "12:30", "3 - 5", "1.234.567"),
-                *("0x1F", "H2O 5", "1e99999999999999999999"),
+                *("1.234,50", "5 ± 0.1", "25 m^2", r"2\sqrt{3}", "2025-03-04", "3/4/2025", "03/04"),
+                *("(1, 2)", "1,23,456", "1,2,3", "1 234", "12:30", "3 - 5", "1.234.567"),
+                *("0x1F", "H2O 5", "1e99999999999999999999", "1234_5", "1/0", "1/2/3"),
             )
         ),
         ("1," * 20_000, "is too long for a number"),
-        *((each, "there is no number in") for each in ("", "n/a", "½")),
+        *((each, "there is no number in") for each in ("", "n/a", "forty-two")),
     ],
 )
 def test_an_expected_number_is_never_guessed(text: str, why: str) -> None:
@@ -143,8 +160,9 @@ def test_every_grouped_number_is_read_back(number: int, separator: str) -> None:
 
 @given(st.text(alphabet="0123456789.,-−+eE%$€ ×x^10\\{}()'\n", max_size=60))
 def test_any_text_is_read_as_a_finite_number_or_none(text: str) -> None:
-    number = read_number(text)
-    assert number is None or number.is_finite()
+    for which in ("last", "first", "only", "marked"):
+        number = read_number(text, NumberReading(which=which))
+        assert number is None or isinstance(number, Fraction) or number.is_finite()
 
 
 @pytest.mark.parametrize("piece", ["1,", "-", "1", "$ ", "1e", "1.", "10^"])
@@ -176,11 +194,34 @@ def test_a_long_answer_is_read_in_linear_time(piece: str) -> None:
         ({"expected": -200, "relative": 0.01}, "-198", True),
         ({"expected": 0, "relative": 0.5, "tolerance": 0.1}, "0.1", True),
         ({"expected": 1, "tolerance": 1}, "1e9999999", False),
+        ({"expected": 0, "tolerance": 1}, "1e-9999999", True),
+        ({"expected": "3/4"}, "0.75", True),
+        ({"expected": "3/4"}, "1/4", False),
+        ({"expected": 0.75}, r"\frac{3}{4}", True),
+        ({"expected": "1/3"}, "2/6", True),
+        ({"expected": "1/3"}, "0.3333333333333333333333333333", False),
+        ({"expected": "1/3", "tolerance": 0.001}, "0.333", True),
+        ({"expected": "1/3", "tolerance": 1}, "4/3", True),
+        ({"expected": "1/3", "relative": 0.001}, "0.3", False),
+        ({"expected": 3, "tolerance": 0.4}, "10/3", True),
+        ({"expected": 0.25, "percent": True}, "25 %", True),
+        ({"expected": "25 %", "percent": True}, "0.25", True),
+        ({"expected": "3,5", "decimal": ","}, "3,50", True),
+        ({"expected": 3.5, "decimal": ","}, "3,5", True),
+        ({"expected": 12, "which": "marked"}, "Answer: 12 (see step 3)", True),
     ],
 )
 def test_verdicts(arguments: dict[str, Any], text: str, passes: bool) -> None:
     graded = grade("number", arguments, text)
     assert (graded.value, graded.error) == (passes, None)
+
+
+@pytest.mark.parametrize("which", ["last", "only"])
+def test_an_answer_without_a_number_is_unparsed(which: str) -> None:
+    graded = grade("number", {"expected": 41, "which": which}, "I cannot say")
+    assert (graded.value, graded.unparsed) == (False, True)
+    assert "number in 'I cannot say'" in graded.reason
+    assert grade("number", {"expected": 41}, "42").unparsed is False
 
 
 def test_what_the_case_expects_is_the_default() -> None:
@@ -200,15 +241,42 @@ def test_what_is_no_number_cannot_be_expected(expected: Any) -> None:
 @given(
     st.lists(
         st.sampled_from(
-            ["1", "23", "4,567", " ", ",", "x", "-", "$", "e5", "× 10^3", "a", ".", "²"]
+            [
+                "1",
+                "23",
+                "4,567",
+                " ",
+                ",",
+                "x",
+                "-",
+                "$",
+                "e5",
+                "× 10^3",
+                "a",
+                ".",
+                "²",
+                "½",
+                "/",
+                "cm^2",
+            ]
         )
     )
 )
-def test_a_long_answer_is_read_from_its_end_as_from_its_beginning(words: list[str]) -> None:
+def test_a_long_answer_is_read_in_pieces_as_in_one(words: list[str]) -> None:
     text = f"{'no digits here; ' * 5}{''.join(words)}{'; nor here' * 20}"
-    matches = [match.groups() for match in _NUMBER.finditer(text.encode())]
-    last = _find_last_number(text, piece=64)
-    assert (last.groups() if last else None) == (matches[-1] if matches else None)
+    for item, find in (("last", find_last_number), ("first", find_first_number)):
+        found, whole = find(text, NumberReading(), piece=192), find_numeral(text.encode(), item)
+        assert (found and found[0].text) == (whole and whole.text)
+        assert found is None or found[1] == len(text.encode()[: whole.end].decode())
+
+
+@given(st.text(alphabet="0123456789.,-−+eE%$€ ×x^10\\frac{}/½²_kmn\n", max_size=40))
+def test_a_number_is_taken_apart_as_it_was_found(text: str) -> None:
+    numeral = find_numeral(text.encode())
+    if numeral is not None:
+        taken = _TAKE_APART.match(numeral.text)
+        assert taken is not None
+        assert taken[0] == numeral.text
 
 
 @pytest.mark.parametrize(
@@ -217,7 +285,7 @@ def test_a_long_answer_is_read_from_its_end_as_from_its_beginning(words: list[st
         ("1 ", "1"),
         ("1,", None),
         ("1", None),
-        ("10^", "10"),
+        ("10^", None),
         ("1 x 10^1", "10"),
         ("5\n", "5"),
         ("H2O ", None),
@@ -225,6 +293,8 @@ def test_a_long_answer_is_read_from_its_end_as_from_its_beginning(words: list[st
         (",", None),
         ("word ", None),
         ("7 apples ", "7"),
+        ("x^2 ", None),
+        ("字", None),
     ],
 )
 def test_a_megabyte_takes_milliseconds(piece: str, reads: str | None) -> None:
@@ -233,6 +303,16 @@ def test_a_megabyte_takes_milliseconds(piece: str, reads: str | None) -> None:
     found = read_number(text)
     assert time.process_time() - began < 0.5  # an expression over the whole took up to 39 s
     assert found == (None if reads is None else Decimal(reads))
+
+
+@pytest.mark.parametrize(
+    "piece", ["1 ", "1,", "1", "1/", "x^2 ", "**1", "Answer: ", "#### ", "(1 = "]
+)
+@pytest.mark.parametrize("which", ["first", "only", "marked"])
+def test_every_way_to_a_number_takes_linear_time(piece: str, which: Any) -> None:
+    began = time.process_time()
+    read_number(piece * (2**19 // len(piece)) + "z", NumberReading(which=which))
+    assert time.process_time() - began < 2
 
 
 def test_a_number_too_long_to_read_is_none() -> None:

@@ -304,7 +304,7 @@ def test_a_wrong_value_hides_no_mistake_beside_it(problems: Callable[..., list[s
 suite: s
 prompts: [{id: a, user: "{{ q }}", turns: ["{{ zz }}"]}]
 cases:
-  - {id: one, vars: {q: x}, expected: "3/4"}
+  - {id: one, vars: {q: x}, expected: "3:4"}
   - {id: two, vars: {q: x}, expected: 4}
 graders:
   - {number: {tolerance: -1}}
@@ -318,7 +318,7 @@ run: {timeout: {idl: 5s}, modee: batch, stream: false}
     )
     starts = [
         "2:44: a turn of the prompt `a` uses `zz`, for which none of the 2 cases has a value",
-        '4:5: the case `one`: the grader `number`: expected: "3/4" is not exactly one number',
+        '4:5: the case `one`: the grader `number`: expected: "3:4" is not exactly one number',
         "7:26: `tolerance` should be greater than or equal to 0",
         "8:22: unknown key `tolerence`",
         "8:39: there is no grader `contians`",

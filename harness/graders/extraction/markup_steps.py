@@ -11,6 +11,7 @@ from pydantic import Field, field_validator
 from harness.config.diagnostics import quote_text
 from harness.graders.base import Answer, Arguments, ExtractionStep, NothingToExtract
 from harness.graders.text.fenced_blocks import find_fenced_blocks
+from harness.graders.text.latex_boxes import find_boxed
 from harness.model.reasoning_tags import split_reasoning
 
 
@@ -68,26 +69,6 @@ class Box(Arguments):
     which: Literal["first", "last"] = Field(
         "last", description="Which box counts, where there are several."
     )
-
-
-_BOX_OR_BRACE = re.compile(r"\\f?box(?:ed)?\s*(?:(?P<box>\{)|(?P<bare>[^\s{}$\\]+))|\\.|[{}]")
-
-
-def find_boxed(text: str) -> list[str]:
-    r"""What each `\boxed{…}` of `text` holds, in the order of their ends; one whose brace is never
-    closed is none."""
-    found: list[str] = []
-    open_braces: list[int | None] = []
-    for token in _BOX_OR_BRACE.finditer(text):
-        if token["bare"] is not None:
-            found.append(token["bare"])
-        elif token[0].endswith("{") and token[0] != r"\{":
-            open_braces.append(token.end() if token["box"] else None)
-        elif token[0] == "}" and open_braces:
-            start = open_braces.pop()
-            if start is not None:
-                found.append(text[start : token.start()])
-    return found
 
 
 def _take_boxed(arguments: Box, answer: Answer) -> str:

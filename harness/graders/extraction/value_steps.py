@@ -19,11 +19,11 @@ from harness.graders.base import (
     read_tool_value,
     to_text,
 )
-from harness.graders.extraction.text_steps import NoArguments
 from harness.graders.functions.javascript import JavaScript, run_here
 from harness.graders.functions.python import Python, call_function
 from harness.graders.values.json_blocks import NotJSONError, parse_json_answer
-from harness.graders.values.number import read_number
+from harness.graders.values.number_grammar import to_digits
+from harness.graders.values.number_reading import NumberReading, read_number
 
 
 class JSONPath(Arguments):
@@ -51,11 +51,12 @@ def _take_json(arguments: JSONPath, answer: Answer) -> str:
     return to_text(found)
 
 
-def _take_number(_: NoArguments, answer: Answer) -> str:
-    found = read_number(answer.text)
+def _take_number(arguments: NumberReading, answer: Answer) -> str:
+    found = read_number(answer.text, arguments)
     if found is None:
-        raise NothingToExtract(f"there is no number in {quote_text(answer.text)}")
-    return f"{found:f}" if abs(found.adjusted()) < 50 else str(found)
+        kind = "single number" if arguments.which == "only" else "number"
+        raise NothingToExtract(f"there is no {kind} in {quote_text(answer.text)}")
+    return to_digits(found)
 
 
 def _call_python(arguments: Python, answer: Answer) -> Flow[str]:
@@ -87,7 +88,11 @@ json_step = ExtractionStep(
     "json", JSONPath, _take_json, short="path", summary="the value at a JSON path"
 )
 number_step = ExtractionStep(
-    "number", NoArguments, _take_number, summary="the last number, as a plain decimal"
+    "number",
+    NumberReading,
+    _take_number,
+    short="which",
+    summary="the number, as a plain decimal, or as a fraction that has none",
 )
 python_step = ExtractionStep(
     "python",

@@ -71,8 +71,8 @@ def test_it_is_told_with_the_cases_that_it_fails_for(
     ("grader", "row", "said"),
     [
         ("number", '"expected": "3,5"', 'expected: "3,5" has a decimal comma; write 3.5, or'),
-        ("number", '"expected": "3/4"', 'expected: "3/4" is not exactly one number; write'),
-        ("not: number", '"expected": "3/4"', '"3/4" is not exactly one number; write'),
+        ("number", '"expected": "3:4"', 'expected: "3:4" is not exactly one number; write'),
+        ("not: number", '"expected": "3:4"', '"3:4" is not exactly one number; write'),
         (
             'number: {tolerance: "{{ q }}"}',
             '"expected": 1, "vars": {"q": "0,5"}',
