@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from harness.config.diagnostics import display_path
 from harness.errors import StoreError, UsageError
-from harness.graders.values.number import read_exact_number
+from harness.graders.values.number_reading import read_exact_number
 from harness.suite import load_suite
 from harness.suite.cases.row_mapping import ANSWERS, Layout, is_chat_row, read_layout
 from harness.suite.tables import TableError, open_table
