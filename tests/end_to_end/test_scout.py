@@ -13,9 +13,7 @@ import pytest
 
 from harness.app.report import load_run
 from harness.errors import ExitCode
-from harness.model import Record
-from harness.runs.folder import RECORDS, read_records
-from tests.support import Command, Ended, Simulated
+from tests.support import Command, Simulated
 
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 SAMPLING = {
@@ -45,16 +43,6 @@ def written(
     return path
 
 
-def records(folder: Path) -> list[Record]:
-    return list(read_records(folder))
-
-
-def run(cli: Command, path: Path) -> tuple[Ended, list[Record]]:
-    ended = cli("run", path, "--out", "run")
-    assert ended.code == ExitCode.OK, ended.err
-    return ended, records(cli.folder / "run")
-
-
 def arrived(simulator: Simulated) -> list[dict[str, Any]]:
     """The bodies the simulator received."""
     with urlopen(f"{simulator.base_url}/ledger", timeout=30) as answer:
@@ -67,7 +55,7 @@ def test_every_sampling_parameter_arrives_and_is_recorded_as_sent(
     path = written(
         cli, simulator, NATIVE, f"sampling: {json.dumps(SAMPLING)}\nrun: {{stream: false}}"
     )
-    _, (record,) = run(cli, path)
+    (record,) = cli.record(path)
     (body,) = arrived(simulator)
     assert body == {"messages": [{"role": "user", "content": "Mail ada@example.org."}], **SAMPLING}
     assert record.exchanges[0].request.sampling == SAMPLING
@@ -136,8 +124,8 @@ def test_each_parameter_out_of_range_is_told_where_it_is_written(cli: Command) -
 @pytest.mark.parametrize("raw", [True, False])
 def test_a_plain_prompt_is_completed(cli: Command, simulator: Simulated, raw: bool) -> None:
     text = "<|header_start|>user<|header_end|>\\n\\n{{ x }}<|eot|>" if raw else "{{ x }}"
-    _, (record,) = run(
-        cli, written(cli, simulator, NATIVE, prompt=f'prompt: "{text}", raw: {str(raw).lower()}')
+    (record,) = cli.record(
+        written(cli, simulator, NATIVE, prompt=f'prompt: "{text}", raw: {str(raw).lower()}')
     )
     (body,) = arrived(simulator)
     sent = text.replace("\\n", "\n").replace("{{ x }}", "Mail ada@example.org.")
@@ -157,7 +145,7 @@ def test_guided_json_arrives_beside_the_messages_and_the_answer_fits(
 ) -> None:
     schema = {"type": "object", "properties": {"email": {"type": "string"}}, "required": ["email"]}
     form = f"response_format: {{type: guided_json, schema: {json.dumps(schema)}}}"
-    _, (record,) = run(cli, written(cli, simulator, NATIVE, form))
+    (record,) = cli.record(written(cli, simulator, NATIVE, form))
     assert arrived(simulator)[0]["guided_json"] == schema
     assert record.response is not None
     assert json.loads(record.response.text) == {"email": "ada@example.org"}
@@ -180,7 +168,8 @@ def test_the_deprecated_functions_are_sent_with_a_warning_that_names_tools(
     cli: Command, simulator: Simulated
 ) -> None:
     target = NATIVE + ", functions: [{{name: f, code: return 1}}]"
-    ended, _ = run(cli, written(cli, simulator, target))
+    ended = cli("run", written(cli, simulator, target))
+    assert ended.code == ExitCode.OK, ended.err
     assert arrived(simulator)[0]["functions"] == [{"name": "f", "code": "return 1"}]
     assert (
         "warning: the target `t` has `functions:`, which Workers AI has deprecated; use `tools:`"
@@ -203,7 +192,7 @@ def test_each_endpoint_answers_with_tokens_neurons_and_a_price(
     cli: Command, simulator: Simulated, target: str, stream: bool
 ) -> None:
     more = f"sampling: {{temperature: 0, max_tokens: 20}}\nrun: {{stream: {str(stream).lower()}, budget: $1}}"
-    _, (record,) = run(cli, written(cli, simulator, target, more))
+    (record,) = cli.record(written(cli, simulator, target, more))
     (entry,) = simulator.requests()
     assert record.response is not None
     assert record.response.usage is not None
@@ -224,7 +213,7 @@ def test_a_gateways_cache_is_passed_by_unless_asked_for_and_is_no_latency(
     cli: Command, simulator: Simulated
 ) -> None:
     path = written(cli, simulator, GATEWAY, "repeats: 2\nrun: {concurrency: 1}")
-    _, fresh = run(cli, path)
+    fresh = cli.record(path)
     assert [each.response.headers["cf-aig-cache-status"] for each in fresh if each.response] == [
         "MISS",
         "MISS",
@@ -255,15 +244,14 @@ def test_an_account_that_is_not_named_is_found_before_anything_is_sent(cli: Comm
     assert not (cli.folder / "reports").exists()
 
 
-@pytest.mark.parametrize("api", ["cloudflare", "cloudflare-chat", "cloudflare-gateway"])
-def test_each_door_can_be_simulated(cli: Command, api: str) -> None:
+def test_each_door_can_be_simulated(cli: Command) -> None:
     path = cli.folder / "suite.yaml"
-    target = f"provider: simulator, simulator: {{api: {api}, ttft: 0, inter_token: 0}}"
+    doors = ("cloudflare", "cloudflare-chat", "cloudflare-gateway")
+    simulated = "name: {api}, provider: simulator, model: llama-4-scout, simulator: {{api: {api}, ttft: 0, inter_token: 0}}"
+    targets = "".join(f"  - {{{simulated.format(api=api)}}}\n" for api in doors)
     path.write_text(
-        SUITE.format(
-            prompt="user: hi", target=target, model="llama-4-scout", more="run: {budget: $1}"
-        )
+        "suite: scout\nprompts: [user: hi]\ncases: [id: c]\nrun: {budget: $1}\ntargets:\n" + targets
     )
-    _, (record,) = run(cli, path)
-    assert record.cost is not None
-    assert (cli.folder / "run" / RECORDS).exists()
+    records = cli.record(path)
+    assert {record.target for record in records} == {*doors}
+    assert all(record.error is None and record.cost is not None for record in records)
