@@ -67,6 +67,7 @@ for _name, _module in {
     "one_of": "text.text_match",
     "length": "response.response_measures",
     "number": "values.number",
+    "choice": "values.choice",
     "json": "values.json_value",
     "contains_json": "values.json_value",
     "json_schema": "values.schema_validation",
@@ -87,7 +88,7 @@ for _name, _module in {
 for _module, _names in {
     "text_steps": "strip lower normalize after before line regex map template",
     "markup_steps": "reasoning fence boxed xml",
-    "value_steps": "json number python javascript",
+    "value_steps": "json number choice python javascript",
 }.items():
     for _name in _names.split():
         register("extraction", _name, f"harness.graders.extraction.{_module}:{_name}_step")

@@ -77,6 +77,7 @@ def slow_ones(check: Callable[[str], Any]) -> dict[str, float]:
         ("regex", {"pattern": "(?=a)b"}),
         ("length", {"max": 3}),
         ("number", {"expected": 3}),
+        ("choice", {"options": ["A", "B", "no", "yes"], "expected": "A"}),
         ("javascript", {"code": "/^(x+x+)+z$/.test(output) || output.split('').sort().length < 3"}),
         ("json", {}),
         ("json", {"expected": {"a": 1}}),

@@ -1,4 +1,4 @@
-"""Steps that take a value as text: json, number, python, javascript."""
+"""Steps that take a value as text: json, number, choice, python, javascript."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from harness.graders.base import (
 )
 from harness.graders.functions.javascript import JavaScript, run_here
 from harness.graders.functions.python import Python, call_function
+from harness.graders.values.choice import Choices, make_reader
 from harness.graders.values.json_blocks import NotJSONError, parse_json_answer
 from harness.graders.values.number_grammar import to_digits
 from harness.graders.values.number_reading import NumberReading, read_number
@@ -59,6 +60,13 @@ def _take_number(arguments: NumberReading, answer: Answer) -> str:
     return to_digits(found)
 
 
+def _take_choice(arguments: Choices, answer: Answer) -> str:
+    chosen = make_reader(arguments.options).read(answer.text)
+    if chosen is None:
+        raise NothingToExtract(f"there is no single choice in {quote_text(answer.text)}")
+    return chosen
+
+
 def _call_python(arguments: Python, answer: Answer) -> Flow[str]:
     returned = read_tool_value((yield call_function(arguments, answer)))
     if returned is None:
@@ -93,6 +101,13 @@ number_step = ExtractionStep(
     _take_number,
     short="which",
     summary="the number, as a plain decimal, or as a fraction that has none",
+)
+choice_step = ExtractionStep(
+    "choice",
+    Choices,
+    _take_choice,
+    short="options",
+    summary="the option that the answer chooses, by its letter or text",
 )
 python_step = ExtractionStep(
     "python",
