@@ -130,7 +130,7 @@ sampling: {max_tokens: 500, reasoning_effort: low}
 def test_signed_thoughts_survive_a_tool_loop_the_disk_and_a_replay(cli: Command) -> None:
     path = cli.folder / "weather.yaml"
     path.write_text(TOOLS)
-    assert cli("run", path, "--out", "run").code == 0
+    cli.record(path)
     exchanges = load_run(cli.folder / "run").exchanges
     assert list(exchanges["finish_reason"]) == ["tool_calls", "stop"]
     assert list(load_run(cli.folder / "run").trials["passed"]) == [True]
@@ -160,7 +160,6 @@ def test_pictures_arrive_and_are_looked_at(cli: Command) -> None:
         (cli.folder / name).write_bytes((PICTURES / name).read_bytes())
     path = cli.folder / "colours.yaml"
     path.write_text(VISION)
-    ended = cli("run", path, "--out", "run")
-    assert ended.code == 0, ended.err
+    cli.record(path)
     trials = load_run(cli.folder / "run").trials
     assert list(trials["passed"]) == [True, True], list(trials["answer"])

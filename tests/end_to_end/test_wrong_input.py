@@ -373,7 +373,9 @@ def test_a_secret_where_a_message_is_cut_loses_no_end_that_would_hide_it(
 ) -> None:
     key = "canary-7f3a-0123456789-0123456789"
     suite = edited(
-        write_sums(tmp_path, simulator.openai), "model: tiny", "model: tiny, api_key: MY_KEY"
+        write_sums(tmp_path, simulator.openai, "run: {retries: 0}\n"),
+        "model: tiny",
+        "model: tiny, api_key: MY_KEY",
     )
     simulator.faults(
         *(
@@ -382,6 +384,8 @@ def test_a_secret_where_a_message_is_cut_loses_no_end_that_would_hide_it(
         )
     )
     ended = Command(tmp_path, {"MY_KEY": key})("run", suite, "--out", "run")
+    records = (tmp_path / "run" / "records.jsonl").read_bytes()
+    assert records.count(b"xxx[redacted MY_KEY") > 20
     assert "canary-7" not in ended.out + ended.err
     held = [
         path.name
