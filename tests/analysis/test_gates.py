@@ -31,7 +31,10 @@ def judged(
 
 
 def verdict(build: ModuleType, records: list[Record], text: str) -> GateResult:
-    return judged(build, records, text)[0].gates[0]
+    """One gate's, without the report around it."""
+    frames = build_frames([(build.manifest(planned=len(records)), records)])
+    (result,) = gates.evaluate_gates([parse_gate(text)], frames, "run-1")
+    return result
 
 
 def answers(build: ModuleType, passed: int, failed: int, broken: int = 0) -> list[Record]:

@@ -53,9 +53,21 @@ class Sizes:
     waves: int = 4
     layers: int = 800
     concurrency: int = 64
+    cost_clients: tuple[str, ...] = tuple(NAMES)
+    clock_clients: tuple[str, ...] = ("harness", "aiohttp", "hand")
 
 
-TINY = Sizes((8, 24), (4, 8), (), (0, 0), (0, 0), (4,), 1, 4, 4)
+TINY = Sizes(
+    cost=(8, 24),
+    in_flight=(),
+    streams=(4,),
+    waves=1,
+    layers=4,
+    concurrency=4,
+    cost_clients=("harness", "hand"),
+    clock_clients=("harness", "aiohttp", "httpx"),
+)
+"""Each client once."""
 
 
 def main() -> None:
@@ -98,7 +110,7 @@ def _costs(sizes: Sizes, runs: int) -> str:
     parts = []
     for stream, title in MODES[-1:] if sizes is TINY else MODES:
         found = _medians(
-            {client: partial(_cost, client, sizes, stream) for client in NAMES},
+            {client: partial(_cost, client, sizes, stream) for client in sizes.cost_clients},
             runs,
             lambda each: each.us,
         )
@@ -184,7 +196,7 @@ def _clock(sizes: Sizes, runs: int) -> str:
             done, Job(client, streams * sizes.waves, streams, stream=True), lockstep=True
         )
         for streams in sizes.streams
-        for client in ("harness", "aiohttp", "hand")
+        for client in sizes.clock_clients
     }
     heads = ["lockstep streams", "p50 ms late", "p99 ms late", "most in flight"]
     rows = [

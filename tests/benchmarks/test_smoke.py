@@ -29,7 +29,10 @@ def test_the_benchmark_of_the_engine_still_works() -> None:
     printed = run("engine.py")
     for part in (
         "| evalharness, whole job |",
+        "| hand-written loop ",
         "| 4, evalharness, whole job |",
+        "| 4, aiohttp loop ",
+        "| 4, httpx loop ",
         "| all but the transport ",
     ):
         assert part in printed

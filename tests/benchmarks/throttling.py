@@ -92,7 +92,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--tiny", action="store_true")
     given = options.parse_args()
-    count, storm = (40, 0.2) if given.tiny else (500, STORM)
+    count, storm = (20, 0.1) if given.tiny else (500, STORM)
     draw = random.Random(1)
 
     def at_random(_: float) -> bool:

@@ -533,11 +533,11 @@ def test_a_regular_expression_that_never_ends_is_ended() -> None:
     assert result.error.kind == "timeout"
 
 
-def graded(kind: str, arguments: dict[str, Any], answer: Answer) -> Grade:
+def graded(kind: str, arguments: dict[str, Any], answer: Answer, **options: Any) -> Grade:
     """What a grader that leaves the process makes of an answer."""
 
     async def drive() -> Grade:
-        async with WorkerPool() as pool:
+        async with WorkerPool(**options) as pool:
             flow = run_grader(
                 build_graders([GraderSpec(type=kind, arguments=arguments, id=kind)])[0], answer
             )
@@ -592,7 +592,7 @@ def test_a_deep_value_is_checked_in_a_child() -> None:
 def test_a_check_that_never_ends_leaves_its_answer_ungraded() -> None:
     schema = {"patternProperties": {f"^k{number}_": {} for number in range(3_000)}}
     answer = Answer(json.dumps({f"k{number}_": 1 for number in range(30_000)}))
-    verdict = graded("json_schema", {"schema": schema}, answer)
+    verdict = graded("json_schema", {"schema": schema}, answer, timeout=1)
     assert verdict.error is not None
     assert verdict.error.kind == "timeout"
     assert "the schema check failed: it took longer than" in verdict.error.message

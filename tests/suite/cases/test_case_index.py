@@ -267,7 +267,7 @@ def test_the_digest_knows_content_not_order(suite: Callable[..., Suite], write: 
 
 @pytest.mark.process
 def test_a_large_jsonl_file_takes_sixteen_bytes_a_case(write: Callable, tmp_path: Path) -> None:
-    count = 200_000
+    count = 100_000
     text = "".join(
         f'{{"id":"case-{n}","vars":{{"q":"What is {n} + {n}?"}},"expected":{2 * n}}}\n'
         for n in range(count)

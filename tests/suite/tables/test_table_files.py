@@ -196,10 +196,11 @@ def test_a_packed_file_of_many_short_lines_is_refused(
 ) -> None:
     monkeypatch.setattr("harness.suite.tables.text_input.MAX_UNPACKED", 2**20)
     path = tmp_path / name
-    path.write_bytes(gzip.compress(b"1\n" * 2**19))
+    line = b"1" * 15 + b"\n"
+    path.write_bytes(gzip.compress(line * 2**15))
     if name != "t.parquet.gz":
-        assert sum(1 for _ in open_table(path).read_rows()) >= 2**19 - 1
-    path.write_bytes(gzip.compress(b"1\n" * 2**20))
+        assert sum(1 for _ in open_table(path).read_rows()) >= 2**15 - 1
+    path.write_bytes(gzip.compress(line * (2**16 + 1)))
     with pytest.raises(TableError, match="holds more than 1 MiB"):
         sum(1 for _ in open_table(path).read_rows())
 
