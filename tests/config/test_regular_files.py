@@ -44,7 +44,7 @@ def make_large_file(folder: Path) -> Path:
     ("make", "reason"),
     [
         (make_pipe, "it is a named pipe, not a regular file; name a regular file"),
-        (make_socket, "it is a socket, not a regular file"),
+        pytest.param(make_socket, "it is a socket, not a regular file", marks=pytest.mark.process),
         (make_link, "it is a device, not a regular file"),
         (lambda _: Path("/dev/random"), "it is a device, not a regular file"),
         (lambda folder: folder, "it is a folder, not a regular file"),

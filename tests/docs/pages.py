@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,7 @@ class Fence:
             yield re.sub(r"\s+# .*", "", command), output
 
 
+@cache
 def fences() -> list[Fence]:
     """Every fenced block, in the order of pages and of blocks on them."""
     return [

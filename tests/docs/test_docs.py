@@ -4,6 +4,7 @@ somewhere."""
 from __future__ import annotations
 
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import chdir
@@ -21,6 +22,7 @@ from tests.support import Command, Simulated
 
 SUITES = [fence for fence in fences() if fence.suite]
 CONSOLES = [fence for fence in fences() if fence.language == "console"]
+CI_FILES = [fence for fence in fences() if fence.file]
 
 NOT_RUN = {
     "harness simulate --port 8787": "serves until it is stopped",
@@ -102,7 +104,7 @@ def test_yaml_can_be_read(fence: Fence) -> None:
     assert yaml.safe_load(fence.text)
 
 
-@pytest.mark.parametrize("fence", [fence for fence in fences() if fence.file], ids=name)
+@pytest.mark.parametrize("fence", CI_FILES, ids=name)
 def test_a_ci_file_runs_a_suite_of_its_page_and_keeps_what_that_wrote(fence: Fence) -> None:
     suites = {f"suites/{each.suite}.yaml" for each in SUITES if each.page == fence.page}
     assert set(re.findall(r"suites/[\w-]+\.yaml", fence.text)) <= suites
@@ -126,17 +128,36 @@ def commands_of(job: Any) -> Iterator[str]:
     return (each for each in steps if each.startswith("harness "))
 
 
-@pytest.mark.parametrize("fence", [fence for fence in fences() if fence.file], ids=name)
-def test_the_commands_of_a_ci_job_run(workspace: Path, fence: Fence) -> None:
-    for each in fences():
-        if each.page == fence.page and (each.suite or each.source):
-            written(workspace, each)
-    command = Command(workspace)
-    recorded = command("run", "suites/regression.yaml", "--out", "reports/baselines/regression")
-    assert recorded.code == 0, recorded.err
+def commands_of_file(fence: Fence) -> tuple[str, ...]:
+    """The `harness` commands of all jobs of a CI file."""
     content = yaml.safe_load(fence.text)
     jobs = [job for job in (content.get("jobs") or content).values() if isinstance(job, dict)]
-    commands = [each for job in jobs for each in commands_of(job)]
+    return tuple(each for job in jobs for each in commands_of(job))
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with the suites of the pages that show CI files, and the run these compare
+    with."""
+    workspace = tmp_path_factory.mktemp("recorded")
+    list(write_workspace(workspace))
+    for each in fences():
+        if each.page in {fence.page for fence in CI_FILES} and (each.suite or each.source):
+            written(workspace, each)
+    words_of_it = ("run", "suites/regression.yaml", "--out", "reports/baselines/regression")
+    ended = Command(workspace)(*words_of_it)
+    assert ended.code == 0, ended.err
+    return workspace
+
+
+@pytest.mark.parametrize("commands", sorted({commands_of_file(fence) for fence in CI_FILES}))
+def test_the_commands_of_ci_files_run(
+    recorded: Path, tmp_path: Path, commands: tuple[str, ...]
+) -> None:
+    """Those of two services are the same ones."""
+    workspace = tmp_path / "workspace"
+    shutil.copytree(recorded, workspace)
+    command = Command(workspace)
     assert commands
     for text in commands:
         ended = command(*words(text))

@@ -294,6 +294,7 @@ def build(variables):
 CODE = "suite: s\nprompts: {{python: 'prompts.py:build'}}\ncases:\n{cases}\ntargets: scout-sim\n"
 
 
+@pytest.mark.process
 def test_a_function_builds_prompts_in_a_process_without_keys(
     suite: Callable[..., Suite], write: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,6 +317,7 @@ def test_a_function_builds_prompts_in_a_process_without_keys(
     assert trials["hi"].identity.prompt == "build"
 
 
+@pytest.mark.process
 def test_a_function_that_builds_no_prompt_is_told_with_the_case(
     problems: Callable[..., list[str]], write: Callable
 ) -> None:
@@ -342,6 +344,7 @@ def test_a_function_that_builds_no_prompt_is_told_with_the_case(
         assert said in problems(text)[0]
 
 
+@pytest.mark.process
 def test_a_function_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     file = tmp_path / "slow.py"
     file.write_text("import time\ndef build(variables):\n    time.sleep(60)\n")

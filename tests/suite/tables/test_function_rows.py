@@ -52,6 +52,7 @@ def code(write: Callable[..., Path]) -> Path:
     return write("suites/cases.py", CODE)
 
 
+@pytest.mark.process
 def test_a_function_yields_flat_rows_or_rows_of_our_own_form(
     suite: Callable[..., Suite], code: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_function_yields_flat_rows_or_rows_of_our_own_form(
     assert (listed.id, listed.tags, listed.folder) == ("a", ("x",), code.parent)
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("function", "said"),
     [
@@ -82,6 +84,7 @@ def test_a_function_that_fails_says_how(code: Path, function: str, said: str) ->
         run_row_function(code, function, f"cases.py:{function}")
 
 
+@pytest.mark.process
 def test_a_function_that_hangs_is_ended(code: Path) -> None:
     started = time.monotonic()
     with pytest.raises(TableError, match="took longer than 1 s and was stopped"):
