@@ -234,6 +234,7 @@ def test_a_bomb_is_that_grades_error(code: str, said: str) -> None:
     assert run("1 === 1").value is True
 
 
+@pytest.mark.process
 def test_a_child_process_judges_long_answers_and_survives_endless_ones(monkeypatch: Any) -> None:
     monkeypatch.setattr("harness.graders.functions.javascript.CHILD_SECONDS", 0.2)
 
