@@ -1,5 +1,5 @@
-"""Validates values against JSON Schema (Draft 2020-12): for the json_schema grader, tools'
-arguments and response formats.
+"""Validates values against JSON Schema, in the draft that `$schema` names (2020-12 by default): for
+the json_schema grader, tools' arguments and response formats.
 
 The schema is trusted as far as the suite is, the value not at all: patterns go through RE2, so that
 no value can make them slow; `uniqueItems` hashes instead of comparing all pairs; and no `$ref` is
@@ -23,14 +23,15 @@ from functools import lru_cache
 from math import inf
 from typing import Any, NamedTuple
 
+import attrs
 import orjson
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 from referencing import Registry
-from referencing.jsonschema import DRAFT202012
 
 from harness.config.diagnostics import cut_text, quote_text, quote_value
 from harness.config.patterns import compile_re2, to_re2_text
+from harness.config.schema_dialects import DIALECTS, Dialect, find_dialect
 from harness.config.violation_messages import MESSAGES
 
 MAX_INLINE_STEPS = 2_000
@@ -63,6 +64,7 @@ class _Compiled(NamedTuple):
     """
 
     validator: Any
+    dialect: Dialect
     dynamic: bool
     parts: dict[int, tuple[Any, list[_Keyword]]]
     targets: dict[int, Any]
@@ -122,12 +124,13 @@ def find_violation(
 def _compile_schema(schema: bytes, formats: bool) -> _Compiled:
     """The compiled schema. Its registry holds nothing else, so that no `$ref` can be fetched."""
     content = json.loads(schema)
-    resource = DRAFT202012.create_resource(content)
+    dialect = find_dialect(content)
+    resource = dialect.create_resource(content)
     registry = Registry().with_resource(resource.id() or "", resource).crawl()
     dynamic = _DYNAMIC.search(schema) is not None
     checker = Draft202012Validator.FORMAT_CHECKER if formats else None
-    validator = _Validator(content, registry=registry, format_checker=checker)
-    return _Compiled(validator, dynamic, {}, {}, {})
+    validator = _VALIDATORS[dialect](content, registry=registry, format_checker=checker)
+    return _Compiled(validator, dialect, dynamic, {}, {}, {})
 
 
 # ── Going through a schema ────────────────────────────────────────────────────────────────────────
@@ -176,14 +179,13 @@ def _read_part(
     validator: Any, schema: Mapping[str, Any], resolver: Any
 ) -> tuple[Any, list[_Keyword]]:
     """The validator of a part of the schema, and its keywords."""
+    dialect = _check.compiled.dialect
     if resolver is None:
-        resolver = validator._resolver.in_subresource(DRAFT202012.create_resource(schema))
+        resolver = validator._resolver.in_subresource(dialect.create_resource(schema))
     part = validator.evolve(schema=schema, _resolver=resolver)
-    known = _Validator.VALIDATORS
-    read = (
-        part,
-        [(each, known[each], value) for each, value in schema.items() if each in known],
-    )
+    known = validator.VALIDATORS
+    applied = ("$ref",) if dialect.ref_alone and "$ref" in schema else schema
+    read = part, [(each, known[each], schema[each]) for each in applied if each in known]
     if not _check.compiled.dynamic:
         _check.compiled.parts[id(schema)] = read
     return read
@@ -339,9 +341,20 @@ def _validate_dependent_required(
                 )
 
 
+def _validate_dependencies(
+    validator: Any, dependencies: Mapping[str, Any], instance: Any, schema: Any
+) -> Iterator[ValidationError]:
+    for name, needed in dependencies.items() if isinstance(instance, dict) else ():
+        if isinstance(needed, list):
+            yield from _validate_dependent_required(validator, {name: needed}, instance, schema)
+        elif name in instance:
+            yield from validator.descend(instance, needed, schema_path=name)
+
+
 _WORK: Mapping[str, Callable[[Any, Any], float]] = {
     "additionalProperties": lambda _, value: _CHEAP * _length(value),
     "const": lambda _, value: _count_parts(value),
+    "dependencies": lambda given, _: _CHEAP * len(given),
     "dependentRequired": lambda given, _: _CHEAP * sum(map(len, given.values())),
     "dependentSchemas": lambda given, _: _CHEAP * len(given),
     "enum": lambda given, value: _CHEAP * len(given) * _count_parts(value),
@@ -377,13 +390,24 @@ _OWN: Mapping[str, Callable[..., Any]] = {
     "format": _validate_format,
     "required": _validate_required,
     "dependentRequired": _validate_dependent_required,
+    "dependencies": _validate_dependencies,
 }
-_Validator: Any = extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator,
-    {
-        keyword: _metered(check, _WORK[keyword]) if keyword in _WORK else check
-        for keyword, check in {**Draft202012Validator.VALIDATORS, **_OWN}.items()
-    },
-)
-_Validator.descend, _Validator.iter_errors = _descend, _iterate_errors
-KEYWORDS = frozenset(_Validator.VALIDATORS)
+
+
+def _extend_validator(dialect: Dialect) -> Any:
+    """jsonschema's validator of a draft, with our own keywords in place of those it has."""
+    base = dialect.validator
+    checks = base.VALIDATORS | {each: own for each, own in _OWN.items() if each in base.VALIDATORS}
+    extended: Any = extend(  # type: ignore[no-untyped-call]
+        base,
+        {
+            keyword: _metered(check, _WORK[keyword]) if keyword in _WORK else check
+            for keyword, check in checks.items()
+        },
+    )
+    extended.descend, extended.iter_errors = _descend, _iterate_errors
+    extended.evolve = attrs.evolve  # jsonschema's takes its own class where it meets a `$schema`
+    return extended
+
+
+_VALIDATORS: Mapping[Dialect, Any] = {each: _extend_validator(each) for each in DIALECTS}

@@ -1,5 +1,5 @@
-"""Checks that a JSON Schema (Draft 2020-12) is one, and that answers can be checked against it
-safely.
+"""Checks that a JSON Schema is one, in the draft it names, and that answers can be checked against
+it safely.
 
 Each schema within the schema is checked by itself against a flat form of the meta-schema, which
 takes time linear in the size; the meta-schema itself takes milliseconds for each.
@@ -8,18 +8,23 @@ takes time linear in the size; the meta-schema itself takes milliseconds for eac
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
 from typing import Any, NamedTuple
 
 from jsonschema import ValidationError
-from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
 from referencing import Registry
 from referencing.exceptions import Unresolvable
-from referencing.jsonschema import DRAFT202012
 
 from harness.config.diagnostics import quote_value
-from harness.config.json_validation import KEYWORDS, find_violation
+from harness.config.json_validation import find_violation
 from harness.config.patterns import compile_re2
+from harness.config.schema_dialects import (
+    NEWEST,
+    Dialect,
+    find_dialect,
+    flat_meta_schema,
+    iter_misused_keywords,
+    keywords_of,
+)
 
 MAX_PARTS = 20_000
 """Values in a schema, those of its keywords among them."""
@@ -29,16 +34,28 @@ MAX_CHAIN = 100
 TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 """The types of values that a schema can name."""
 
-_VOCABULARIES = ("core", "applicator", "unevaluated", "validation", "meta-data", "content")
-_IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas")
+_IN_PLACE = (
+    *("allOf", "anyOf", "oneOf", "not", "if", "then", "else"),
+    *("dependentSchemas", "dependencies"),
+)
 """Keywords whose schemas apply to the same value."""
 _BELOW = (
-    *("additionalProperties", "contains", "contentSchema", "items", "patternProperties"),
+    *(
+        "additionalItems",
+        "additionalProperties",
+        "contains",
+        "contentSchema",
+        "items",
+        "patternProperties",
+    ),
     *("prefixItems", "properties", "propertyNames", "unevaluatedItems"),
 )
 """Keywords whose schemas apply to parts of the value."""
 _ALL = ("$defs", "definitions", *_IN_PLACE, *_BELOW)
-_MAPPINGS = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
+_MAPPINGS = (
+    *("$defs", "definitions", "dependencies", "dependentSchemas"),
+    *("patternProperties", "properties"),
+)
 _REFERENCES = ("$ref", "$dynamicRef")
 
 
@@ -48,22 +65,42 @@ class _Part(NamedTuple):
     schema: Any
     path: tuple[str | int, ...] = ()
     resolver: Any = None
+    dialect: Dialect = NEWEST
+
+    @property
+    def place(self) -> str:
+        """The JSON path of the schema within the whole one."""
+        return ValidationError("", path=self.path).json_path
 
 
 def check_schema(schema: dict[str, Any] | bool) -> None:
     """Raise ValueError for what is not a JSON Schema, or cannot be checked safely."""
     _check_size(schema)
-    if isinstance(schema, dict) and schema and not schema.keys() & KEYWORDS:
+    dialect = find_dialect(schema)
+    if isinstance(schema, dict) and schema and not schema.keys() & keywords_of(dialect):
         raise ValueError(
             f"not a JSON Schema: none of its keys ({', '.join(schema)}) is a keyword, so it would"
             " accept anything"
         )
-    pending = [_Part(schema)]
+    pending = [_Part(schema, dialect=dialect)]
     while pending:  # before any reference is looked up, which fails in what is no schema
         part = pending.pop()
         _check_part(part)
         pending += _iter_parts(part, _ALL)
     _check_references(schema)
+
+
+def find_misused_keywords(schema: dict[str, Any] | bool) -> list[str]:
+    """Each keyword of a schema that `check_schema` accepts which has no effect in its draft, as
+    `$.path: reason`."""
+    found: list[str] = []
+    pending = [_Part(schema, dialect=find_dialect(schema))]
+    while pending:
+        part = pending.pop()
+        misused = iter_misused_keywords(part.schema, part.dialect)
+        found += [f"{part.place}: {reason}" for reason in misused]
+        pending += _iter_parts(part, _ALL)
+    return found
 
 
 def _check_size(schema: Any) -> None:
@@ -79,18 +116,20 @@ def _check_size(schema: Any) -> None:
 
 def _check_part(part: _Part) -> None:
     """Raise ValueError where one schema, apart from those in it, is none or is not supported."""
-    where = ValidationError("", path=part.path).json_path
+    where = part.place
     for name in _list_types(part.schema):
         if name not in TYPES:
             raise ValueError(
                 f"not a JSON Schema: {where}.type: there is no type {quote_value(name)};"
                 f" the types are {', '.join(TYPES)}"
             )
-    if (wrong := find_violation(_flat_meta_schema(), part.schema)) is not None:
+    if (wrong := find_violation(flat_meta_schema(part.dialect), part.schema)) is not None:
         raise ValueError(f"not a JSON Schema: {where}{wrong.removeprefix('$')}")
     if isinstance(part.schema, dict):
         if "unevaluatedProperties" in part.schema:
             raise ValueError("unevaluatedProperties is not supported; use additionalProperties")
+        if "$recursiveRef" in part.schema:
+            raise ValueError("$recursiveRef is not supported; use $ref")
         for pattern in _patterns_of(part.schema):
             if compile_re2(pattern) is None:
                 raise ValueError(f"the pattern {pattern!r} is not in RE2 syntax")
@@ -108,35 +147,6 @@ def _patterns_of(schema: dict[str, Any]) -> Iterable[str]:
         yield schema["pattern"]
 
 
-@cache
-def _flat_meta_schema() -> dict[str, Any]:
-    """The vocabularies of the meta-schema as one, which looks no further than a schema's own
-    keywords.
-    """
-    flat: dict[str, Any] = {"type": ["object", "boolean"], "properties": {}, "$defs": {}}
-    for name in _VOCABULARIES:
-        vocabulary: Any = REGISTRY.contents(f"https://json-schema.org/draft/2020-12/meta/{name}")
-        for key in ("properties", "$defs"):
-            flat[key] |= vocabulary.get(key, {})
-    flattened: dict[str, Any] = _without_recursion(flat)
-    return flattened
-
-
-def _without_recursion(value: Any) -> Any:
-    """Parts of the meta-schema, where a schema is anything that looks like one."""
-    if isinstance(value, list):
-        return [_without_recursion(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "$dynamicRef" in value and isinstance(value["$dynamicRef"], str):
-        return {"type": ["object", "boolean"]}
-    return {
-        key: _without_recursion(item)
-        for key, item in value.items()
-        if not (key in ("format", "default") and isinstance(item, str | list | dict | bool))
-    }
-
-
 def _iter_parts(part: _Part, keywords: Iterable[str]) -> Iterator[_Part]:
     """The schemas directly within a schema, those of `keywords`."""
     if not isinstance(part.schema, dict):
@@ -146,13 +156,14 @@ def _iter_parts(part: _Part, keywords: Iterable[str]) -> Iterator[_Part]:
         if isinstance(value, list):
             found = [((*path, index), item) for index, item in enumerate(value)]
         elif keyword in _MAPPINGS:
-            found = [((*path, name), item) for name, item in value.items()]
+            named = value.items() if isinstance(value, dict) else ()
+            found = [((*path, name), item) for name, item in named if not isinstance(item, list)]
         else:
             found = [(path, value)]
         for way, schema in found:
-            resource = DRAFT202012.create_resource(schema)
+            resource = part.dialect.create_resource(schema)
             resolver = part.resolver and part.resolver.in_subresource(resource)
-            yield _Part(schema, way, resolver)
+            yield _Part(schema, way, resolver, part.dialect)
 
 
 def _iter_referred(part: _Part) -> Iterator[tuple[str, _Part]]:
@@ -169,13 +180,18 @@ def _iter_referred(part: _Part) -> Iterator[tuple[str, _Part]]:
             found = part.resolver.lookup(target)
         except Unresolvable:
             raise ValueError(f"{keyword} {target!r} does not exist in the schema") from None
-        yield f"{keyword} {target!r}", _Part(found.contents, part.path, found.resolver)
+        yield (
+            f"{keyword} {target!r}",
+            _Part(found.contents, part.path, found.resolver, part.dialect),
+        )
 
 
 def _check_references(schema: Any) -> None:
     """Raise ValueError for a reference that resolves to nothing, or only to itself."""
-    registry = Registry().with_resource("", DRAFT202012.create_resource(schema)).crawl()
-    pending, leads = [_Part(schema, (), registry.resolver())], dict[int, list[tuple[int, str]]]()
+    dialect = find_dialect(schema)
+    registry = Registry().with_resource("", dialect.create_resource(schema)).crawl()
+    pending = [_Part(schema, (), registry.resolver(), dialect)]
+    leads = dict[int, list[tuple[int, str]]]()
     while pending:
         part = pending.pop()
         if id(part.schema) in leads:

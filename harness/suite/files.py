@@ -151,15 +151,17 @@ class WorkspaceFiles:
 
     def check_json_schema(self, schema: Any, key: str, place: Place) -> None:
         """Note where the value of `key` is not a JSON Schema, or not one that answers can be
-        checked against safely.
+        checked against safely, and warn of keywords that check nothing: an API may know them.
         """
-        from harness.config.schema_check import check_schema  # noqa: PLC0415
+        from harness.config.schema_check import check_schema, find_misused_keywords  # noqa: PLC0415
 
         if not isinstance(schema, Mapping):
             self._problems.add(place, f"a JSON Schema must be an object, not {quote_value(schema)}")
             return
         try:
             check_schema(dict(schema))
+            for misused in find_misused_keywords(dict(schema)):
+                self._problems.add_warning(place, f"`{key}`: {misused}")
         except ValueError as wrong:
             self._problems.add(place, f"`{key}`: {wrong}")
 

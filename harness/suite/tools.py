@@ -315,10 +315,9 @@ class ToolReader:
                 f"a tool's parameters are a JSON Schema of type object, not {quote_value(schema)}",
             )
             return _ANYTHING
-        self._source.files.check_json_schema(schema, "parameters", place)
-        return {"type": "object"} | {
-            key: value for key, value in schema.items() if key != "$schema"
-        }
+        sent = {key: value for key, value in schema.items() if key != "$schema"}
+        self._source.files.check_json_schema(sent, "parameters", place)
+        return {"type": "object"} | sent
 
     def _find_function(self, reference: str, spec: ToolSpec, at: KeyPath) -> _ToolFunction | None:
         place = self._source.place_of((*at, "function"))

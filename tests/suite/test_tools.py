@@ -84,6 +84,22 @@ def test_what_is_written_wins_over_what_the_function_says(
     assert (action.timeout, action.trusted) == (2.0, True)
 
 
+def test_a_keyword_that_checks_nothing_is_a_warning_where_an_api_may_know_it(
+    suite: Callable[..., Suite],
+) -> None:
+    loaded = suite(
+        HEAD
+        + "tools: [{name: f, parameters: {type: object, propertes: {}}, returns: null}]\n"
+        + "response_format: {schema: {type: object, properties: {a: {nullable: true}}}}\n"
+    )
+    found = [each.partition(" ")[2] for each in loaded.warnings if "`$" not in each]
+    assert [each for each in found if "checks nothing" in each or "no keyword" in each] == [
+        "`parameters`: $: `propertes` is no keyword of JSON Schema; did you mean `properties`?",
+        "`schema`: $.properties.a: `nullable` is OpenAPI's and checks nothing; write"
+        ' `type: [string, "null"]`',
+    ]
+
+
 def test_how_tools_are_called(suite: Callable[..., Suite]) -> None:
     tools = toolset(
         suite(

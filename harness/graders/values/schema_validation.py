@@ -1,4 +1,4 @@
-"""The json_schema grader: does the answer's JSON fit a schema (Draft 2020-12)?"""
+"""The json_schema grader: does the answer's JSON fit a schema?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from harness.config.json_validation import TooManySteps, find_violation
-from harness.config.schema_check import check_schema
+from harness.config.schema_check import check_schema, find_misused_keywords
 from harness.config.units import Flag
 from harness.flows.base import Flow
 from harness.flows.child_checks import CheckFailed, call_in_child, check_here
@@ -35,6 +35,8 @@ class Schema(Arguments):
     @classmethod
     def _check_usable(cls, schema: dict[str, Any] | bool) -> dict[str, Any] | bool:
         check_schema(schema)
+        for misused in find_misused_keywords(schema):
+            raise ValueError(misused)
         return schema
 
 
