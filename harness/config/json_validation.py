@@ -31,7 +31,7 @@ from referencing import Registry
 
 from harness.config.diagnostics import cut_text, quote_text, quote_value
 from harness.config.patterns import compile_re2, to_re2_text
-from harness.config.schema_dialects import DIALECTS, Dialect, find_dialect
+from harness.config.schema_drafts import DRAFTS, Draft, find_draft
 from harness.config.violation_messages import MESSAGES
 
 MAX_INLINE_STEPS = 2_000
@@ -64,7 +64,7 @@ class _Compiled(NamedTuple):
     """
 
     validator: Any
-    dialect: Dialect
+    draft: Draft
     dynamic: bool
     parts: dict[int, tuple[Any, list[_Keyword]]]
     targets: dict[int, Any]
@@ -124,13 +124,13 @@ def find_violation(
 def _compile_schema(schema: bytes, formats: bool) -> _Compiled:
     """The compiled schema. Its registry holds nothing else, so that no `$ref` can be fetched."""
     content = json.loads(schema)
-    dialect = find_dialect(content)
-    resource = dialect.create_resource(content)
+    draft = find_draft(content)
+    resource = draft.create_resource(content)
     registry = Registry().with_resource(resource.id() or "", resource).crawl()
     dynamic = _DYNAMIC.search(schema) is not None
     checker = Draft202012Validator.FORMAT_CHECKER if formats else None
-    validator = _VALIDATORS[dialect](content, registry=registry, format_checker=checker)
-    return _Compiled(validator, dialect, dynamic, {}, {}, {})
+    validator = _VALIDATORS[draft](content, registry=registry, format_checker=checker)
+    return _Compiled(validator, draft, dynamic, {}, {}, {})
 
 
 # ── Going through a schema ────────────────────────────────────────────────────────────────────────
@@ -179,12 +179,12 @@ def _read_part(
     validator: Any, schema: Mapping[str, Any], resolver: Any
 ) -> tuple[Any, list[_Keyword]]:
     """The validator of a part of the schema, and its keywords."""
-    dialect = _check.compiled.dialect
+    draft = _check.compiled.draft
     if resolver is None:
-        resolver = validator._resolver.in_subresource(dialect.create_resource(schema))
+        resolver = validator._resolver.in_subresource(draft.create_resource(schema))
     part = validator.evolve(schema=schema, _resolver=resolver)
     known = validator.VALIDATORS
-    applied = ("$ref",) if dialect.ref_alone and "$ref" in schema else schema
+    applied = ("$ref",) if draft.ref_alone and "$ref" in schema else schema
     read = part, [(each, known[each], schema[each]) for each in applied if each in known]
     if not _check.compiled.dynamic:
         _check.compiled.parts[id(schema)] = read
@@ -394,9 +394,9 @@ _OWN: Mapping[str, Callable[..., Any]] = {
 }
 
 
-def _extend_validator(dialect: Dialect) -> Any:
+def _extend_validator(draft: Draft) -> Any:
     """jsonschema's validator of a draft, with our own keywords in place of those it has."""
-    base = dialect.validator
+    base = draft.validator
     checks = base.VALIDATORS | {each: own for each, own in _OWN.items() if each in base.VALIDATORS}
     extended: Any = extend(  # type: ignore[no-untyped-call]
         base,
@@ -410,4 +410,4 @@ def _extend_validator(dialect: Dialect) -> Any:
     return extended
 
 
-_VALIDATORS: Mapping[Dialect, Any] = {each: _extend_validator(each) for each in DIALECTS}
+_VALIDATORS: Mapping[Draft, Any] = {each: _extend_validator(each) for each in DRAFTS}

@@ -17,10 +17,10 @@ from referencing.exceptions import Unresolvable
 from harness.config.diagnostics import quote_value
 from harness.config.json_validation import find_violation
 from harness.config.patterns import compile_re2
-from harness.config.schema_dialects import (
+from harness.config.schema_drafts import (
     NEWEST,
-    Dialect,
-    find_dialect,
+    Draft,
+    find_draft,
     flat_meta_schema,
     iter_misused_keywords,
     keywords_of,
@@ -65,7 +65,7 @@ class _Part(NamedTuple):
     schema: Any
     path: tuple[str | int, ...] = ()
     resolver: Any = None
-    dialect: Dialect = NEWEST
+    draft: Draft = NEWEST
 
     @property
     def place(self) -> str:
@@ -76,13 +76,13 @@ class _Part(NamedTuple):
 def check_schema(schema: dict[str, Any] | bool) -> None:
     """Raise ValueError for what is not a JSON Schema, or cannot be checked safely."""
     _check_size(schema)
-    dialect = find_dialect(schema)
-    if isinstance(schema, dict) and schema and not schema.keys() & keywords_of(dialect):
+    draft = find_draft(schema)
+    if isinstance(schema, dict) and schema and not schema.keys() & keywords_of(draft):
         raise ValueError(
             f"not a JSON Schema: none of its keys ({', '.join(schema)}) is a keyword, so it would"
             " accept anything"
         )
-    pending = [_Part(schema, dialect=dialect)]
+    pending = [_Part(schema, draft=draft)]
     while pending:  # before any reference is looked up, which fails in what is no schema
         part = pending.pop()
         _check_part(part)
@@ -94,10 +94,10 @@ def find_misused_keywords(schema: dict[str, Any] | bool) -> list[str]:
     """Each keyword of a schema that `check_schema` accepts which has no effect in its draft, as
     `$.path: reason`."""
     found: list[str] = []
-    pending = [_Part(schema, dialect=find_dialect(schema))]
+    pending = [_Part(schema, draft=find_draft(schema))]
     while pending:
         part = pending.pop()
-        misused = iter_misused_keywords(part.schema, part.dialect)
+        misused = iter_misused_keywords(part.schema, part.draft)
         found += [f"{part.place}: {reason}" for reason in misused]
         pending += _iter_parts(part, _ALL)
     return found
@@ -123,7 +123,7 @@ def _check_part(part: _Part) -> None:
                 f"not a JSON Schema: {where}.type: there is no type {quote_value(name)};"
                 f" the types are {', '.join(TYPES)}"
             )
-    if (wrong := find_violation(flat_meta_schema(part.dialect), part.schema)) is not None:
+    if (wrong := find_violation(flat_meta_schema(part.draft), part.schema)) is not None:
         raise ValueError(f"not a JSON Schema: {where}{wrong.removeprefix('$')}")
     if isinstance(part.schema, dict):
         if "unevaluatedProperties" in part.schema:
@@ -161,9 +161,9 @@ def _iter_parts(part: _Part, keywords: Iterable[str]) -> Iterator[_Part]:
         else:
             found = [(path, value)]
         for way, schema in found:
-            resource = part.dialect.create_resource(schema)
+            resource = part.draft.create_resource(schema)
             resolver = part.resolver and part.resolver.in_subresource(resource)
-            yield _Part(schema, way, resolver, part.dialect)
+            yield _Part(schema, way, resolver, part.draft)
 
 
 def _iter_referred(part: _Part) -> Iterator[tuple[str, _Part]]:
@@ -182,15 +182,15 @@ def _iter_referred(part: _Part) -> Iterator[tuple[str, _Part]]:
             raise ValueError(f"{keyword} {target!r} does not exist in the schema") from None
         yield (
             f"{keyword} {target!r}",
-            _Part(found.contents, part.path, found.resolver, part.dialect),
+            _Part(found.contents, part.path, found.resolver, part.draft),
         )
 
 
 def _check_references(schema: Any) -> None:
     """Raise ValueError for a reference that resolves to nothing, or only to itself."""
-    dialect = find_dialect(schema)
-    registry = Registry().with_resource("", dialect.create_resource(schema)).crawl()
-    pending = [_Part(schema, (), registry.resolver(), dialect)]
+    draft = find_draft(schema)
+    registry = Registry().with_resource("", draft.create_resource(schema)).crawl()
+    pending = [_Part(schema, (), registry.resolver(), draft)]
     leads = dict[int, list[tuple[int, str]]]()
     while pending:
         part = pending.pop()

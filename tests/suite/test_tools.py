@@ -90,7 +90,7 @@ def test_a_keyword_that_checks_nothing_is_a_warning_where_an_api_may_know_it(
     loaded = suite(
         HEAD
         + "tools: [{name: f, parameters: {type: object, propertes: {}}, returns: null}]\n"
-        + "response_format: {schema: {type: object, properties: {a: {nullable: true}}}}\n"
+        + "response_format: {type: json_schema, schema: {type: object, properties: {a: {nullable: true}}}}\n"
     )
     found = [each.partition(" ")[2] for each in loaded.warnings if "`$" not in each]
     assert [each for each in found if "checks nothing" in each or "no keyword" in each] == [
