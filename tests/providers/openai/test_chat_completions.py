@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -607,6 +607,7 @@ DATA = st.binary() | FRAMES.map(lambda value: json.dumps(value).encode())
         st.tuples(st.sampled_from(["", "error", "ping"]), DATA | st.just(b"[DONE]")), max_size=5
     )
 )
+@example([("", b'{"choices": {"0": {"delta": {}}}}')])
 def test_no_stream_raises(events: list[tuple[str, bytes]]) -> None:
     decoder = provider.make_decoder(HOSTED, Request())
     for name, data in events:
@@ -615,6 +616,7 @@ def test_no_stream_raises(events: list[tuple[str, bytes]]) -> None:
 
 
 @given(DATA)
+@example(b'{"choices": {"0": {"message": {}}}}')
 def test_no_body_raises(data: bytes) -> None:
     decoder = provider.make_decoder(HOSTED, Request())
     decoder.feed_body(data)
